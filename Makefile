@@ -1,0 +1,50 @@
+# Each target sets up what it needs. Without a target: help.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+BIN := .venv/bin
+PLAYBOOK := $(BIN)/ansible-playbook
+# MITOGEN=no runs Ansible with its own strategy: slower, the same result.
+export MITOGEN ?= yes
+
+.PHONY: help lab lab-down lab-purge images test check faults bench docs locks tools tools-dev
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+lab: ## a laboratory on this machine, from nothing to a first scan; again: mends what is missing
+	@.ci/lab up
+
+lab-down: ## remove the laboratory; the download and image cache stays
+	@.ci/lab down
+
+lab-purge: ## remove the laboratory, the cache and the images
+	@.ci/lab purge
+
+images: tools ## build the images of the site and print their sizes
+	@$(PLAYBOOK) playbooks/build_images.yml -e build_images_wait=true
+
+test: tools-dev ## everything: check, molecule scenarios, the whole laboratory
+	@.ci/test
+
+check: tools-dev ## static checks and unit tests
+	@.ci/check
+
+faults: tools-dev ## what fails, and what then happens: on the running laboratory
+	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m faults
+
+bench: tools-dev ## measure the laboratory; prints figures for docs/reference/performance.md
+	@$(BIN)/python python/benchmarks/lab.py
+
+docs: tools-dev ## generate what is generated of the documentation
+	@$(BIN)/python .ci/role-readmes
+	@$(BIN)/python .ci/reference-pages
+
+locks: tools ## resolve python/pyproject.toml anew into python/locks
+	@.ci/locks
+
+tools: ## container engine, .venv and what else `lab` needs on this machine
+	@.ci/bootstrap control
+
+tools-dev: ## that and what the tests need
+	@.ci/bootstrap dev

@@ -1,0 +1,111 @@
+package org.bluefleet;
+
+import de.bwaldvogel.mongo.MongoServer;
+import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.bson.Document;
+import io.netty.channel.Channel;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.h2.mvstore.MVStore;
+
+/**
+ * A Mongo server that answers a write only once it is stored: {@code DurableMongo FOLDER PORT}.
+ *
+ * <p>The stock back end answers first and stores up to a second later, so a killed process forgets acknowledged writes. Here
+ * each command that may write ends with a commit to the file. The file is forced to the disk every second, as MongoDB does
+ * with its journal: a power cut may cost that second, which the sinks' redelivery brings back.
+ *
+ * <p>Every commit appends, so the file is made small when the server starts and stops, and while it runs whenever it has
+ * grown to twice what it then was.
+ */
+public final class DurableMongo extends H2Backend {
+  private static final Set<String> READING =
+      Set.of(
+          "buildinfo", "collstats", "count", "dbstats", "distinct", "endsessions", "find", "getmore", "hello", "ismaster",
+          "killcursors", "listcollections", "listdatabases", "listindexes", "ping", "serverstatus", "whatsmyuri");
+  private static final long SPARE_BYTES = 64L << 20;
+  private static final int PAUSE_MILLIS = 1_000;
+  private static final int START_MILLIS = 5_000;
+  private static final int STOP_MILLIS = 15_000;
+
+  private final MVStore store;
+
+  private DurableMongo(MVStore store) {
+    super(store);
+    this.store = store;
+  }
+
+  @Override
+  public Document handleCommand(Channel channel, String database, String command, Document query) {
+    Document answer = super.handleCommand(channel, database, command, query);
+    if (!READING.contains(command.toLowerCase(Locale.ROOT))) {
+      // Always, and not only with changes of its own: another thread may be storing this command's changes right now.
+      store.commit();
+    }
+    return answer;
+  }
+
+  @Override
+  public void close() {
+    if (!store.isClosed()) {
+      store.commit();
+      store.close(STOP_MILLIS);
+    }
+  }
+
+  public static void main(String[] arguments) throws IOException {
+    Path file = Path.of(arguments[0]).resolve("documents.mv");
+    int port = Integer.parseInt(arguments[1]);
+    MVStore store = new MVStore.Builder().fileName(file.toString()).autoCommitDisabled().open();
+    store.setRetentionTime(0);
+    if (Files.size(file) > SPARE_BYTES) {
+      store.compactFile(START_MILLIS);
+    }
+    MongoServer server = new MongoServer(new DurableMongo(store));
+    ScheduledExecutorService housekeeping =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread thread = new Thread(task, "housekeeping");
+              thread.setDaemon(true);
+              return thread;
+            });
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  housekeeping.shutdown();
+                  server.shutdown();
+                }));
+    server.bind(new InetSocketAddress(port));
+    keep(housekeeping, store, file);
+    System.out.println("ready: port " + port + ", " + file + " " + (Files.size(file) >> 20) + " MB");
+  }
+
+  private static void keep(ScheduledExecutorService housekeeping, MVStore store, Path file) throws IOException {
+    long[] small = {Files.size(file)};
+    housekeeping.scheduleWithFixedDelay(
+        () -> {
+          try {
+            store.sync();
+            if (Files.size(file) > 2 * small[0] + SPARE_BYTES) {
+              store.compactFile(PAUSE_MILLIS);
+              small[0] = Files.size(file);
+            }
+          } catch (IOException | IllegalStateException failure) {
+            // A store that can't reach its disk must not go on answering that it did.
+            System.err.println("the store can't be written: " + failure);
+            Runtime.getRuntime().halt(1);
+          }
+        },
+        1,
+        1,
+        TimeUnit.SECONDS);
+  }
+}

@@ -1,0 +1,44 @@
+"""People come in with their key, nobody with a password; X11 comes through; nothing but SSH answers."""
+
+import socket
+
+import pytest
+from testinfra.host import Host
+
+from conftest import ADDRESS, Login
+
+testinfra_hosts = ["ssh://desk"]
+
+
+def test_a_person_comes_in_with_a_key(login: Login) -> None:
+    assert login("ada", "id -un").stdout.strip() == "ada"
+
+
+def test_nobody_comes_in_with_a_password(login: Login) -> None:
+    refused = login("ada", "true", "-o", "PubkeyAuthentication=no")
+    assert refused.returncode == 255
+    assert "Permission denied (publickey)" in refused.stderr
+
+
+def test_the_display_is_one_that_a_container_can_reach(forwarding: str) -> None:
+    assert forwarding.startswith("desk:")
+
+
+def test_the_display_is_not_open_to_other_hosts(host: Host, forwarding: str) -> None:
+    port = 6000 + int(forwarding.partition(":")[2].partition(".")[0])
+    assert host.socket(f"tcp://0.0.0.0:{port}").is_listening
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((ADDRESS, port), 5)
+
+
+def test_the_rules_were_loaded_at_boot_beside_those_of_others(host: Host) -> None:
+    tables = host.check_output("nft list tables").splitlines()
+    assert "table inet bluefleet" in tables
+    assert "table ip nat" in tables  # the name server of the virtual host's network
+
+
+def test_no_other_port_answers() -> None:
+    # 5000 is the registry's: this desktop is its site's manager, too, and has none; the rules let the question through.
+    for port in (25, 111, 443, 2375, 2376, 5000, 8080, 9093):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((ADDRESS, port), 5)

@@ -1,0 +1,51 @@
+"""What a benchmark measured, beside what it should be, and the page that keeps it."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+BEGIN = "<!-- figures: begin -->"
+END = "<!-- figures: end -->"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row: what was measured, the target and the measured value as a person reads them, and whether it holds."""
+
+    name: str
+    target: str
+    measured: str
+    holds: bool
+
+    def row(self) -> str:
+        """The figure as a row of a Markdown table."""
+        return f"| {self.name} | {self.target} | {self.measured} | {'yes' if self.holds else '**no**'} |"
+
+
+def machine() -> str:
+    """The machine the figures were taken on: cores, memory in GiB, system, kernel."""
+    memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))
+    gibibytes = int(memory[1]) / 2**20 if memory else 0.0
+    release = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    cores = len([line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("processor")])
+    return f"{cores} cores, {gibibytes:.0f} GiB, {release}, kernel {platform.release()}"
+
+
+def table(figures: list[Figure]) -> str:
+    """The figures as a Markdown table, under the day and the machine."""
+    head = f"Taken on {datetime.now(UTC):%Y-%m-%d} on {machine()}.\n\n| figure | target | measured | holds |\n| --- | --- | --- | --- |\n"
+    return head + "\n".join(figure.row() for figure in figures) + "\n"
+
+
+def keep(page: Path, figures: list[Figure]) -> None:
+    """Put the table between the marks of ``page``. Raises ValueError where the page lacks them."""
+    text = page.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{page}: no place for the figures; it needs the lines {BEGIN} and {END}")
+    before, rest = text.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    page.write_text(f"{before}{BEGIN}\n{table(figures)}{END}{after}", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""bluefleet: a Bluesky laboratory from one inventory."""

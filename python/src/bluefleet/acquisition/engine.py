@@ -1,0 +1,72 @@
+"""One RunEngine with all the site gives it: metadata that goes on, documents to the spool, devices that may be away."""
+
+# pyright: reportUnknownMemberType=false
+# (bluesky's RunEngine has few types)
+from __future__ import annotations
+
+import sys
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from bluesky.run_engine import RunEngine, call_in_bluesky_event_loop
+
+from bluefleet.acquisition import channel_access
+from bluefleet.acquisition.console import run_table
+from bluefleet.acquisition.guard import refuse_unreachable
+from bluefleet.acquisition.metadata import describe_site, persistent_metadata
+from bluefleet.acquisition.settings import Settings
+from bluefleet.devices.connections import CONNECT_DEADLINE, Connections
+from bluefleet.devices.loading import Declared, load, read_registry
+from bluefleet.documents import Publisher, Spool
+from bluefleet.site_file import load_site
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """What a reload changed."""
+
+    joined: list[str] = field(default_factory=list[str])
+    left: list[str] = field(default_factory=list[str])
+    unreachable: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class SiteRunEngine:
+    """The RunEngine of this process with the devices it knows. ``RE`` is what a person calls."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        site = load_site(settings.fleet_file)
+        metadata = persistent_metadata(settings, site.site)
+        describe_site(metadata, site)
+        # It asks for a dict, and needs no more than a mapping.
+        self.RE = RunEngine(cast("dict[str, Any]", metadata))
+        spool = Spool(settings.spool_dir, writer=settings.writer, limit_bytes=settings.spool_limit_bytes)
+        self.RE.subscribe(Publisher(spool))
+        self.RE.subscribe(run_table(_write_line))
+        self.connections = Connections(settings.connections_file)
+        self.RE.preprocessors.append(refuse_unreachable(self.connections))
+        self._declared: dict[str, Declared] = {}
+
+    def load_devices(self, namespace: MutableMapping[str, Any]) -> Reloaded:
+        """Bring the namespace up to the registry: new and changed devices join, those taken out leave.
+
+        Raises EnvironmentMustReopen when a device is served by an IOC that this process can't search for.
+        """
+        site = load_site(self._settings.fleet_file)
+        channel_access.refuse_new_addresses(site)
+        declared = read_registry(self._settings.devices_file)
+        left = {name for name, was in self._declared.items() if declared.get(name) != was}
+        joining = {name for name, now in declared.items() if self._declared.get(name) != now}
+        for name in left:
+            namespace.pop(name, None)
+        self.connections.remove(left)
+        loaded = load(self._settings.devices_file, only=joining)
+        call_in_bluesky_event_loop(self.connections.add(loaded.devices, loaded.refused), timeout=2 * CONNECT_DEADLINE)
+        namespace.update(loaded.devices)
+        self._declared = declared
+        return Reloaded(sorted(joining), sorted(left - joining), self.connections.unreachable())
+
+
+def _write_line(text: str) -> None:
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,51 @@
+"""What is in every start document, and goes on from one process to the next."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Iterable, MutableMapping
+from typing import Any, cast
+
+from bluefleet.acquisition.settings import Settings
+from bluefleet.model import Site
+
+_ALWAYS = ("bluefleet", "bluesky", "ophyd", "ophyd-async")
+
+
+def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, Any]:
+    """``RE.md``: kept in Redis, so that scan_id goes on whichever process runs the next plan."""
+    if settings.redis_address is None:
+        return {}
+    from redis import Redis
+    from redis_json_dict.redis_json_dict import RedisJSONDict
+
+    host, _, port = settings.redis_address.partition(":")
+    password = None
+    if settings.redis_password_file is not None:
+        password = settings.redis_password_file.read_text(encoding="utf-8").strip()
+    client = Redis(host=host, port=int(port or 6379), password=password, socket_timeout=10)
+    return cast("MutableMapping[str, Any]", RedisJSONDict(client, prefix=f"{site}:metadata:"))
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of what takes part in a run: Bluesky, and the site's own packages (requirements or paths)."""
+    found: dict[str, str] = {}
+    for name in [*_ALWAYS, *map(distribution_name, packages)]:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # a path whose folder isn't named like its package: the image's own list has it
+    return found
+
+
+def distribution_name(requirement: str) -> str:
+    """``beamline==1.2`` and ``../packages/beamline`` both name the distribution ``beamline``."""
+    last = requirement.partition("@")[0].strip().rstrip("/").rpartition("/")[2]
+    return re.split(r"[\[=<>!~; ]", last, maxsplit=1)[0]
+
+
+def describe_site(metadata: MutableMapping[str, Any], site: Site) -> None:
+    """Write what this process knows of itself into the metadata."""
+    metadata["site"] = site.site
+    metadata["versions"] = versions(site.acquisition.packages)

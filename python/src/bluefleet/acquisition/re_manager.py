@@ -1,0 +1,46 @@
+"""Starts the RE manager of the queue with this project's start-up.
+
+queueserver takes Redis' password only inside the address, which it logs when Redis is away; so it is given here to the
+client itself, from a file.
+"""
+
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# (the queue is in its image only)
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from importlib import resources
+from pathlib import Path
+
+import redis.asyncio
+from bluesky_queueserver.manager.start_manager import start_manager
+
+from bluefleet.acquisition.settings import Settings
+
+
+def main() -> None:
+    settings = Settings.from_environment()
+    if settings.redis_password_file is not None:
+        password = settings.redis_password_file.read_text(encoding="utf-8").strip()
+        redis.asyncio.from_url = functools.partial(redis.asyncio.from_url, password=password)
+    state = Path(os.environ.get("BLUEFLEET_QUEUE_DIR", "/queue"))
+    permissions = resources.files("bluefleet.acquisition").joinpath("user_group_permissions.yaml")
+    with resources.as_file(permissions) as permissions_file:
+        sys.argv = [
+            "start-re-manager",
+            "--startup-module=bluefleet.acquisition.startup",
+            f"--existing-plans-devices={state / 'existing_plans_and_devices.yaml'}",
+            # So that plans can be queued while the environment is closed, as it is after every start.
+            "--update-existing-plans-devices=ALWAYS",
+            f"--user-group-permissions={permissions_file}",
+            f"--redis-addr={settings.redis_address or 'localhost'}",
+            "--zmq-publish-console=ON",
+            *sys.argv[1:],
+        ]
+        start_manager()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The namespace of the queue's worker: what is defined here is what a queued plan can name.
+
+The worker imports this module each time its environment is opened, in a new process.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportAttributeAccessIssue=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# (ophyd has no types)
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from bluefleet.acquisition import channel_access
+from bluefleet.acquisition.settings import Settings
+from bluefleet.site_file import load_site
+
+_settings = Settings.from_environment()
+# Before anything imports EPICS: libca reads its address list once.
+channel_access.prepare(load_site(_settings.fleet_file))
+
+from ophyd.sim import det1, det2, motor, motor1, motor2, noisy_det  # noqa: E402  (see above)
+
+from bluefleet.acquisition.engine import SiteRunEngine  # noqa: E402  (see above)
+from bluefleet.acquisition.plans import *  # noqa: E402, F403  (the plans are this namespace)
+
+__all__ = ["RE", "det1", "det2", "motor", "motor1", "motor2", "noisy_det", "reload_devices"]
+
+_logger = logging.getLogger("bluefleet.acquisition")
+_engine = SiteRunEngine(_settings)
+RE = _engine.RE
+
+
+def reload_devices(namespace: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Load devices that were declared or taken out since; for a script upload: ``reload_devices(globals())``."""
+    result = _engine.load_devices(namespace)
+    _logger.warning("devices: %d joined, %d left", len(result.joined), len(result.left))
+    return {"joined": result.joined, "left": result.left, "unreachable": result.unreachable}
+
+
+reload_devices(globals())

@@ -1,0 +1,129 @@
+"""The command `bluefleet`: which verbs there are, and whether they run here or on the manager.
+
+A verb is a module of this package with `app: typer.Typer`. Only the verb that is used is imported, and it imports what
+is large inside its functions: the command has 0.4 s to start. A verb with sub-verbs gives its `app` a callback.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MANAGER_SITE_FILE = Path("/etc/bluefleet/fleet.yml")
+_HELP = ("-h", "--help")
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: its module, and which of its sub-verbs run where they are typed (`*`: all of them)."""
+
+    module: str
+    help: str
+    local: tuple[str, ...] = ()
+
+    def runs_here(self, arguments: Sequence[str]) -> bool:
+        """Say whether the verb with these arguments belongs on the control machine."""
+        return "*" in self.local or bool(arguments and arguments[0] in self.local)
+
+
+VERBS = {
+    "status": Verb("bluefleet.cli.status", "Show every node and instance, worst first, with the reason."),
+    "apply": Verb("bluefleet.cli.apply", "Make what runs equal to what is declared."),
+    "devices": Verb("bluefleet.cli.devices", "Show the devices that plans can name."),
+    "documents": Verb("bluefleet.cli.documents", "Follow the document stream, or verify a run.", local=("listen",)),
+    "validate": Verb("bluefleet.cli.validate", "Check an inventory before any host is touched.", local=("*",)),
+    "site": Verb("bluefleet.cli.site", "Show addresses and credential files of the site.", local=("*",)),
+    "first-scan": Verb("bluefleet.cli.first_scan", "Queue a scan and read it back: proof of the site.", local=("*",)),
+}
+
+
+def choose_site(
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            "--inventory",
+            "-i",
+            envvar="BLUEFLEET_INVENTORY",
+            metavar="FOLDER",
+            help="Inventory of the site, inventories/<site>; the laboratory's unless given.",
+        ),
+    ] = None,
+) -> None:
+    """Operate a bluefleet site. On the control machine, verbs run on the manager over SSH."""
+    # Every verb's own option has the same environment variable.
+    if inventory is not None:
+        os.environ["BLUEFLEET_INVENTORY"] = str(inventory)
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """Return the command for a command line: the verb in it is real, of all others there is only the help."""
+    app = typer.Typer(
+        callback=choose_site,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Rich would double the time that --help takes.
+        rich_markup_mode=None,
+        context_settings={"help_option_names": list(_HELP)},
+    )
+    used, rest, site_given = _split(arguments)
+    for name, verb in VERBS.items():
+        if name != used:
+            app.command(name, help=verb.help)(_nothing)
+        elif verb.runs_here(rest) or set(rest) & set(_HELP) or (MANAGER_SITE_FILE.exists() and not site_given):
+            _add(app, name, verb)
+        else:
+            app.command(
+                name,
+                context_settings={
+                    "ignore_unknown_options": True,
+                    "allow_extra_args": True,
+                    "help_option_names": list[str](),
+                },
+            )(_on_the_manager)
+    return app
+
+
+def main() -> None:
+    """Run the command; programs call this."""
+    build(sys.argv[1:])(prog_name="bluefleet")
+
+
+def _split(arguments: Sequence[str]) -> tuple[str | None, Sequence[str], bool]:
+    """Find the verb, what follows it, and whether a site was chosen before it or by the environment."""
+    site_given = "BLUEFLEET_INVENTORY" in os.environ
+    skip = False
+    for position, word in enumerate(arguments):
+        if skip:
+            skip = False
+        elif word in ("-i", "--inventory"):
+            skip = site_given = True
+        elif word.startswith(("-i", "--inventory=")):
+            site_given = True
+        elif not word.startswith("-"):
+            return word, arguments[position + 1 :], site_given
+    return None, [], site_given
+
+
+def _add(app: typer.Typer, name: str, verb: Verb) -> None:
+    of_verb: typer.Typer = import_module(verb.module).app
+    if of_verb.registered_callback is None and len(of_verb.registered_commands) == 1:
+        only = of_verb.registered_commands[0].callback
+        if only is not None:
+            app.command(name, help=verb.help)(only)
+    else:
+        app.add_typer(of_verb, name=name, help=verb.help)
+
+
+def _on_the_manager(context: typer.Context) -> None:
+    from bluefleet.cli.remote import run_on_manager
+
+    raise typer.Exit(run_on_manager([context.info_name or "", *context.args]))
+
+
+def _nothing() -> None:
+    """Stand for a verb that is not used, in the list of verbs."""

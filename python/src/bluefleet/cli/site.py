@@ -1,0 +1,64 @@
+"""`bluefleet site`: every address, URL, authority and credential file of the site."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bluefleet.cli._report import report
+
+if TYPE_CHECKING:
+    from bluefleet.inventory import SiteAddresses
+
+app = typer.Typer()
+
+
+@app.command()
+def site(
+    inventory: Annotated[
+        Path | None,
+        typer.Option(
+            "--inventory", "-i", envvar="BLUEFLEET_INVENTORY", help="Inventory of the site: inventories/<site>."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Show what a person or a script needs to connect: addresses, URLs, and which files hold the credentials."""
+    from bluefleet.checkout import NoCheckout, find_checkout, find_inventory
+    from bluefleet.inventory import RenderingFailed, render, site_addresses
+    from bluefleet.site_file import SiteFileInvalid
+
+    try:
+        addresses = site_addresses(render(find_inventory(inventory), find_checkout()))
+    except NoCheckout as error:
+        report(str(error), str(Path.cwd()), "Run it in a checkout of the project, on the control machine")
+        raise typer.Exit(2) from error
+    except (RenderingFailed, SiteFileInvalid) as error:
+        report(
+            "the inventory does not make sense",
+            str(find_inventory(inventory)),
+            "Run `bluefleet validate`, which names file and line",
+        )
+        raise typer.Exit(2) from error
+    typer.echo(addresses.model_dump_json() if as_json else "\n".join(_lines(addresses)))
+
+
+def _lines(addresses: "SiteAddresses") -> list[str]:
+    width = max(map(len, addresses.hosts), default=0)
+    lines = [f"Site {addresses.site}"]
+    lines += [f"  {name:<{width}}  {host.address}  {', '.join(host.groups)}" for name, host in addresses.hosts.items()]
+    if addresses.edge:
+        lines += [
+            f"Queue API  {addresses.edge.url}/api",
+            f"  key       {addresses.edge.queue_api_key_file}",
+            f"  authority {addresses.edge.ca_file}",
+        ]
+    if addresses.tiled:
+        lines += [f"Tiled      {addresses.tiled.url}", f"  key       {addresses.tiled.api_key_file}"]
+    if addresses.kafka:
+        lines += [
+            f"Documents  {addresses.kafka.bootstrap} topic {addresses.kafka.topic} (TLS, SASL PLAIN)",
+            f"  user      {addresses.kafka.username}, password in {addresses.kafka.password_file}",
+            f"  authority {addresses.kafka.ca_file}",
+        ]
+    return lines

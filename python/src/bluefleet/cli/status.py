@@ -1,0 +1,90 @@
+"""`bluefleet status`: every node and instance, worst first."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from bluefleet.cli._fleet import ALL_WELL, DEGRADED, AsJson, Deadline, Nodes, check_names, console, declared, run
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from bluefleet.fleet import InstanceStatus, NodeStatus, StatusReport
+
+app = typer.Typer()
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+@app.command()
+def status(nodes: Nodes = None, deadline: Deadline = 5.0, as_json: AsJson = False) -> None:
+    """Show every node and instance, worst first: exit code 1 when something is not as it should be."""
+    from bluefleet.fleet import Settings
+    from bluefleet.fleet import status as look
+
+    settings = Settings()
+    site = declared(settings)
+    check_names(site, nodes or [])
+    found = run(look(site, settings, deadline=deadline, nodes=nodes or []), "nothing was changed")
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        _show(found)
+    raise typer.Exit(ALL_WELL if found.ok else DEGRADED)
+
+
+def _show(found: "StatusReport") -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("", "state", "health", "up", "restarts", "image", "what is wrong"):
+        table.add_column(heading, no_wrap=heading not in {"what is wrong"})
+    for node in found.nodes:
+        table.add_row(*_node_row(node), style="bold")
+        for instance in node.instances:
+            table.add_row(*_instance_row(instance))
+    out = console()
+    out.print(table)
+    sick = sum(not node.ok for node in found.nodes)
+    nodes = "1 node" if len(found.nodes) == 1 else f"{len(found.nodes)} nodes"
+    out.print(f"\n{nodes}, {f'{sick} not well' if sick else 'all well'}")
+    devices = found.devices
+    words = f": {devices.detail}" if devices.detail else ""
+    pending = f" ({', '.join(devices.pending)})" if devices.pending else ""
+    out.print(f"{devices.declared} devices, {devices.state}{pending}{words}", markup=False)
+    for device, reason in devices.unreachable.items():
+        out.print(f"  {device}: {reason}", style="red", markup=False)
+
+
+def _node_row(node: "NodeStatus") -> list["str | Text"]:
+    state = _coloured("answers", "green") if node.reachable else _coloured("no answer", "red")
+    wrong = f"{node.reason}. {node.remedy}" if node.reason else ""
+    return [f"{node.name} ({node.address})", state, "", "", "", node.engine_version, wrong]
+
+
+def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
+    colour = "green" if instance.ok else "red" if instance.state != "running" else "yellow"
+    return [
+        f"  {instance.name}",
+        _coloured(instance.state, colour),
+        _coloured(instance.health or "-", colour),
+        _uptime(instance.uptime_seconds),
+        str(instance.restarts or "-"),
+        instance.digest.removeprefix("sha256:")[:12] or "-",
+        instance.reason,
+    ]
+
+
+def _coloured(text: str, colour: str) -> "Text":
+    from rich.text import Text
+
+    return Text(text, style=colour)
+
+
+def _uptime(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    for unit, letter in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {letter}"
+    return f"{max(seconds, 0):.0f} s"

@@ -1,0 +1,146 @@
+"""Documents as bytes: msgpack of `[name, document]`, numpy arrays bit for bit.
+
+The same bytes lie in the spool and travel through Kafka, and they are the ones bluesky_kafka writes, so that any
+consumer made for that reads them. What can't travel is refused here, at the source, in words.
+"""
+
+import numbers
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+import msgpack  # pyright: ignore[reportMissingTypeStubs] - it has none
+import msgpack_numpy  # pyright: ignore[reportMissingTypeStubs] - it has none
+import numpy as np
+
+from bluefleet.documents.errors import DocumentRefused, DocumentUnreadable
+
+Document = dict[str, Any]
+
+#: Largest encoded document. Kafka's topic is made with room for it and its envelope.
+DEFAULT_LIMIT = 12 * 1024 * 1024
+#: MongoDB's own limit on one document, and what a number in a list takes there at most:
+#: type 1, key as decimal text with its end 8, value 8 bytes.
+BSON_LIMIT = 16 * 1024 * 1024
+BSON_NUMBER = 17
+#: A document smaller than this fits in BSON whatever its arrays are made of.
+BSON_SAFE = BSON_LIMIT // BSON_NUMBER
+
+# Neither library says what its functions take and give.
+_pack = cast("Callable[..., bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
+_unpack = cast("Callable[..., Any]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
+_from_numpy = cast("Callable[[Any], Any]", msgpack_numpy.encode)  # pyright: ignore[reportUnknownMemberType]
+_to_numpy = cast("Callable[[Any], Any]", msgpack_numpy.decode)  # pyright: ignore[reportUnknownMemberType]
+
+
+def encode(name: str, document: Mapping[str, Any], *, limit: int = DEFAULT_LIMIT) -> bytes:
+    """The document's bytes.
+
+    Raises DocumentRefused, naming the key at fault, for what msgpack can't hold, for arrays of Python objects
+    (only pickle could carry those, and nobody should unpickle what a network brings), and for sizes above `limit`
+    or above what MongoDB can store.
+    """
+    try:
+        body = _pack([name, document], default=_encode_numpy, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        where, why = _first_fault(document) or ("the document", str(error))
+        raise DocumentRefused(f"a {name!r} document can't be sent: {where}: {why}") from error
+    if len(body) > limit:
+        where, size = _largest(document)
+        raise DocumentRefused(
+            f"a {name!r} document of {len(body)} bytes is above the limit of {limit}; the largest part is {where} with "
+            f"about {size} bytes: write such data to a file and refer to it by a StreamResource document"
+        )
+    if len(body) > BSON_SAFE:
+        _refuse_beyond_bson(name, document)
+    return body
+
+
+def decode(body: bytes) -> tuple[str, Document]:
+    """Name and document. Raises DocumentUnreadable for anything else, and for pickled arrays."""
+    try:
+        content = _unpack(body, object_hook=_decode_numpy, raw=False, strict_map_key=False)
+    except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
+        raise DocumentUnreadable(f"not msgpack of a document: {error}") from error
+    if not isinstance(content, list) or len(cast("list[Any]", content)) != 2:
+        raise DocumentUnreadable("not a [name, document] pair")
+    name, document = cast("list[Any]", content)
+    if not isinstance(name, str) or not isinstance(document, dict):
+        raise DocumentUnreadable("not a [name, document] pair")
+    return name, cast("Document", document)
+
+
+def plain(value: Any) -> Any:
+    """The same value in Python's own types: arrays as nested lists, tuples as lists. For BSON and JSON."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return cast("Any", value).tolist()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _encode_numpy(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and cast("Any", value).dtype.hasobject:
+        raise TypeError("an array of Python objects")
+    encoded = _from_numpy(value)
+    if isinstance(value, int):
+        # msgpack comes here with what it can't write itself.
+        raise OverflowError("a number that does not fit in 64 bits")
+    if encoded is value:
+        raise TypeError(f"a {type(cast('object', value)).__name__} is no part of a document")
+    return encoded
+
+
+def _decode_numpy(value: dict[Any, Any]) -> Any:
+    # msgpack_numpy would unpickle these.
+    if value.get(b"kind") == b"O":
+        raise DocumentUnreadable("an array of Python objects, which would have to be unpickled")
+    return _to_numpy(value)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, item in cast("Mapping[Any, Any]", value).items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple) and not _all_numbers(cast("list[Any]", value)):
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _all_numbers(values: list[Any]) -> bool:
+    return all(isinstance(item, numbers.Number) for item in values)
+
+
+def _first_fault(document: Mapping[str, Any]) -> tuple[str, str] | None:
+    for path, value in _leaves(document):
+        try:
+            _pack(value, default=_encode_numpy, use_bin_type=True)
+        except (TypeError, ValueError, OverflowError) as error:
+            return path, str(error)
+    return None
+
+
+def _largest(document: Mapping[str, Any]) -> tuple[str, int]:
+    sizes = ((path, len(_pack(value, default=_encode_numpy))) for path, value in _leaves(document))
+    return max(sizes, key=lambda item: item[1], default=("the document", 0))
+
+
+def _refuse_beyond_bson(name: str, document: Mapping[str, Any]) -> None:
+    # Pages are taken apart before they are stored: only what one event holds counts, which a page's
+    # encoded size already bounds well enough.
+    if name.endswith("_page"):
+        return
+    for path, value in _leaves(document):
+        count = cast("Any", value).size if isinstance(value, np.ndarray) else _length(value)
+        if count * BSON_NUMBER > BSON_LIMIT:
+            raise DocumentRefused(
+                f"a {name!r} document can't be sent: {path} has {count} values, more than a database document can hold "
+                f"(about {BSON_SAFE}): write such data to a file and refer to it by a StreamResource document"
+            )
+
+
+def _length(value: Any) -> int:
+    return len(cast("list[Any]", value)) if isinstance(value, list | tuple) else 0

@@ -1,0 +1,264 @@
+"""The loop that both sinks share: read Kafka, write, then commit; what can't be stored goes to dead letters.
+
+Offsets are committed only after the write, and only up to what the sink says it needs no more. The sink is the one
+consumer of its group and of the one partition, which it assigns itself: nothing is rebalanced, so it may wait for its
+database as long as that takes.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from bluefleet.documents import codec
+from bluefleet.documents.codec import Document
+from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
+from bluefleet.documents.kafka import DEADLINE, DeadLetters, client_settings
+from bluefleet.documents.patience import Patience
+from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.settings import Settings
+from bluefleet.documents.status_server import StatusServer
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+#: How long a batch may come together, in seconds: part of how late a live reader sees an event.
+GATHER = 0.05
+#: How often Kafka is asked for the end of the topic, and how long it may take. Seconds.
+ASK_EVERY = 2.0
+ANSWER_WITHIN = 2.0
+#: A loop that has not come round for so long is stuck.
+STUCK_AFTER = 120.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """A document from Kafka."""
+
+    offset: int
+    run: str
+    name: str
+    document: Document
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A document that can't be stored, and why."""
+
+    offset: int
+    reason: str
+
+
+class Sink(Protocol):
+    """What stores documents."""
+
+    name: str
+
+    def prepare(self) -> None:
+        """Make indexes, connect. Raises Unavailable."""
+        ...
+
+    def write(self, batch: Sequence[Received], patience: Patience) -> list[Rejected]:
+        """Everything that can be stored is stored when this returns; the others come back with reasons.
+
+        It must bear documents it has seen before.
+        """
+        ...
+
+    def needed_from(self, next_offset: int) -> int:
+        """The offset to begin again from after a restart."""
+        ...
+
+    def holds(self, reference: str) -> RunDigest:
+        """What the database holds of a run. Raises RunNotFound, Unavailable."""
+        ...
+
+
+class SinkService:
+    """One sink at work."""
+
+    def __init__(self, sink: Sink, settings: Settings, group: str) -> None:
+        self._sink = sink
+        self._settings = settings
+        self._group = group
+        self._stopping = threading.Event()
+        self._patience = Patience(self._stopping)
+        self._dead = DeadLetters(settings, sink.name)
+        self._partition = TopicPartition(settings.topic, 0)
+        self._position = 0
+        self._committed = -1
+        self._high = 0
+        self._written = 0
+        self._rejected = 0
+        self._last: dict[str, Any] = {}
+        self._kafka_trouble = "not connected to Kafka yet"
+        self._ask_again_at = 0.0
+        self.status_server = StatusServer(
+            settings.status_port,
+            {"status": self.status, "runs": self.run_in_database},
+            self.healthy,
+            key=settings.status_key,
+        )
+
+    def run(self) -> None:
+        """Work until `stop`."""
+        self.status_server.start()
+        try:
+            self._patience.until_available(self._sink.prepare)
+            while not self._stopping.is_set():
+                consumer = Consumer(self._consumer_settings())
+                try:
+                    self._patience.until_available(lambda at=consumer: self._assign(at))
+                    self._consume(consumer)
+                finally:
+                    consumer.close()
+        except Stopping:
+            logger.info("stopped while waiting; what was not written is read again")
+        finally:
+            self.status_server.stop()
+
+    def stop(self) -> None:
+        """Let go; what is not committed is read again."""
+        self._stopping.set()
+
+    def healthy(self) -> bool:
+        """The loop comes round; a database or Kafka being away is not this service's illness."""
+        return time.monotonic() - self._patience.ticked < STUCK_AFTER
+
+    def status(self, _rest: str = "") -> dict[str, Any]:
+        """Position, lag and trouble."""
+        problems = [text for text in (self._patience.trouble, self._kafka_trouble) if text]
+        return {
+            "service": self._sink.name,
+            "topic": self._settings.topic,
+            "ok": not problems,
+            "problems": problems,
+            "position": self._position,
+            "committed": self._committed,
+            "lag": max(0, self._high - self._position),
+            "written": self._written,
+            "rejected": self._rejected,
+            "last": self._last,
+        }
+
+    def run_in_database(self, reference: str) -> Mapping[str, Any]:
+        """What the database holds of a run."""
+        return self._sink.holds(reference).model_dump()
+
+    def _consumer_settings(self) -> dict[str, Any]:
+        return client_settings(self._settings) | {
+            "group.id": f"{self._settings.site}-{self._group}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+            "fetch.error.backoff.ms": 100,
+            "queued.max.messages.kbytes": 32768,
+            "topic.metadata.refresh.interval.ms": 5000,
+        }
+
+    def _assign(self, consumer: Consumer) -> None:
+        """Go on where the last commit says."""
+        try:
+            if self._settings.topic not in consumer.list_topics(timeout=DEADLINE).topics:
+                raise Unavailable(f"topic {self._settings.topic} does not exist yet")
+            committed = consumer.committed([self._partition], timeout=DEADLINE)[0].offset
+        except KafkaException as error:
+            raise Unavailable(f"Kafka at {self._settings.kafka_bootstrap}: {error}") from error
+        start = committed if committed >= 0 else OFFSET_BEGINNING
+        self._position = max(0, committed)
+        self._committed = committed
+        consumer.assign([TopicPartition(self._settings.topic, 0, start)])
+        self._kafka_trouble = ""
+
+    def _consume(self, consumer: Consumer) -> None:
+        while not self._stopping.is_set():
+            self._patience.ticked = time.monotonic()
+            messages = consumer.consume(BATCH, timeout=GATHER)
+            good: list[Message] = []
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    good.append(message)
+                elif self._is_fatal(error):
+                    return
+            if good:
+                self._handle(good)
+                self._commit(consumer)
+            self._note_lag(consumer)
+
+    def _is_fatal(self, error: KafkaError) -> bool:
+        """Whether to begin with a new consumer."""
+        if error.code() == KafkaError._PARTITION_EOF:
+            return False
+        self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error.str()}"
+        logger.warning("%s", self._kafka_trouble)
+        return error.fatal() or error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
+
+    def _handle(self, messages: list[Message]) -> None:
+        self._kafka_trouble = ""
+        batch: list[Received] = []
+        rejected: list[Rejected] = []
+        for message in messages:
+            offset = message.offset() or 0
+            try:
+                name, document = codec.decode(message.value() or b"")
+            except DocumentUnreadable as error:
+                rejected.append(Rejected(offset, str(error)))
+            else:
+                batch.append(Received(offset, (message.key() or b"").decode(errors="replace"), name, document))
+        rejected += self._sink.write(batch, self._patience)
+        self._bury(messages, rejected)
+        self._position = (messages[-1].offset() or 0) + 1
+        self._high = max(self._high, self._position)
+        self._written += len(messages) - len(rejected)
+        if batch:
+            last = batch[-1]
+            self._last = {"run": last.run, "name": last.name, "offset": last.offset, "time": time.time()}
+
+    def _bury(self, messages: list[Message], rejected: list[Rejected]) -> None:
+        by_offset = {message.offset(): message for message in messages}
+        for item in rejected:
+            message = by_offset[item.offset]
+            logger.error("document at offset %d can't be stored: %s", item.offset, item.reason)
+            self._patience.until_available(lambda m=message, r=item.reason: self._dead.send(m, r))
+            self._rejected += 1
+
+    def _commit(self, consumer: Consumer) -> None:
+        offset = self._sink.needed_from(self._position)
+        if offset == self._committed:
+            return
+        try:
+            consumer.commit(offsets=[TopicPartition(self._settings.topic, 0, offset)], asynchronous=False)
+        except KafkaException as error:
+            # The next one that gets through commits this one too.
+            self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error}"
+            return
+        self._committed = offset
+
+    def _note_lag(self, consumer: Consumer) -> None:
+        """How far behind we are; asked of Kafka itself, which also shows whether it answers."""
+        if time.monotonic() < self._ask_again_at:
+            return
+        try:
+            _, high = consumer.get_watermark_offsets(self._partition, timeout=ANSWER_WITHIN)
+        except KafkaException as error:
+            self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error.args[0].str()}"
+        else:
+            self._high = max(high, self._position)
+            self._kafka_trouble = ""
+        self._ask_again_at = time.monotonic() + ASK_EVERY
+
+
+def serve(sink: Sink, settings: Settings, group: str) -> None:
+    """Run a sink as a service until SIGTERM."""
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    service = SinkService(sink, settings, group)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: service.stop())
+    service.run()

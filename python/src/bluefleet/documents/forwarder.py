@@ -1,0 +1,185 @@
+"""The forwarder: moves what lies in the spools to Kafka, and outlives the writers.
+
+`python -m bluefleet.documents.forwarder`
+
+It finds every `<writer>.sqlite` in the spool folder, runs a lane for each, and looks after those whose writer died:
+their open runs are closed with a stop document. It says how it is on its status port:
+
+    /status         backlog of each writer, and whether Kafka takes documents
+    /runs/RUN       what the spools hold of a run (uid, its beginning, scan id, or -1 for the last)
+    /kafka/RUN      what Kafka holds of that run
+"""
+
+import logging
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from bluefleet.documents import spool_store
+from bluefleet.documents.dead_writer import close_open_runs
+from bluefleet.documents.errors import DocumentError, RunNotFound, SpoolBusy
+from bluefleet.documents.lane import Lane
+from bluefleet.documents.settings import ForwarderSettings
+from bluefleet.documents.spool_lock import WriterLock
+from bluefleet.documents.spool_runs import find_run, spool_digest
+from bluefleet.documents.status_server import StatusServer
+from bluefleet.documents.topic_digest import topic_digest
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0
+PRUNE_EVERY = 60.0
+PRUNE_AT_ONCE = 500
+#: Above this share of the limit delivered documents go before their time: acquisition comes first.
+PRESSED = 0.8
+
+
+class Forwarder:
+    """All lanes, and the watch over their writers."""
+
+    def __init__(self, settings: ForwarderSettings) -> None:
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._lanes: dict[str, Lane] = {}
+        self._pruned_at = 0.0
+        self._looked_at = time.monotonic()
+        self.status_server = StatusServer(
+            settings.status_port,
+            {"status": self.status, "runs": self.run_in_spool, "kafka": self.run_in_kafka},
+            self.healthy,
+            key=settings.status_key,
+        )
+
+    def run(self) -> None:
+        """Work until `stop`."""
+        self.status_server.start()
+        logger.info("forwarding %s to %s", self._settings.spool_dir, self._settings.kafka_bootstrap)
+        while not self._stopping.is_set():
+            for path in self._spools():
+                try:
+                    self._look_after(path)
+                except (DocumentError, sqlite3.Error) as error:
+                    logger.error("%s: %s", path.stem, error)
+            self._looked_at = time.monotonic()
+            self._stopping.wait(LOOK_EVERY)
+        for lane in self._lanes.values():
+            lane.join(timeout=5)
+        self.status_server.stop()
+
+    def stop(self) -> None:
+        """Let go; what is not acknowledged stays in the spools."""
+        self._stopping.set()
+
+    def healthy(self) -> bool:
+        """The forwarder itself works; Kafka being away is not its illness."""
+        return time.monotonic() - self._looked_at < 60 and all(lane.is_alive() for lane in self._lanes.values())
+
+    def status(self, _rest: str = "") -> dict[str, Any]:
+        """Backlog and trouble of each writer."""
+        writers = {path.stem: self._writer_status(path) for path in self._spools()}
+        problems = [f"{name}: {writer['trouble']}" for name, writer in writers.items() if writer["trouble"]]
+        problems += [
+            f"{name}: Kafka refused {writer['refused']} documents"
+            for name, writer in writers.items()
+            if writer["refused"]
+        ]
+        return {
+            "service": "forwarder",
+            "topic": self._settings.topic,
+            "ok": not problems,
+            "problems": problems,
+            "writers": writers,
+        }
+
+    def run_in_spool(self, reference: str) -> dict[str, Any]:
+        """What the spools hold of a run."""
+        path, run = find_run(self._spools(), reference)
+        return spool_digest(path, run).model_dump() | {"writer": path.stem}
+
+    def run_in_kafka(self, reference: str) -> dict[str, Any]:
+        """What Kafka holds of a run. A full uid is looked for in the whole topic when no spool knows it any more."""
+        try:
+            path, run = find_run(self._spools(), reference)
+        except RunNotFound:
+            return topic_digest(self._settings, reference, first=None, last=None).model_dump()
+        connection = spool_store.connect(path)
+        offsets = [offset for _, offset in spool_store.documents_of(connection, run) if offset is not None]
+        connection.close()
+        return topic_digest(
+            self._settings, run, first=min(offsets, default=None), last=max(offsets, default=None)
+        ).model_dump()
+
+    def _spools(self) -> list[Path]:
+        return sorted(self._settings.spool_dir.glob("*.sqlite"))
+
+    def _look_after(self, path: Path) -> None:
+        connection = spool_store.connect(path)
+        try:
+            self._close_for_dead_writer(path, connection)
+            self._prune(connection)
+        finally:
+            connection.close()
+        if path.stem not in self._lanes:
+            lane = self._lanes[path.stem] = Lane(path, self._settings, self._stopping)
+            lane.start()
+
+    def _close_for_dead_writer(self, path: Path, connection: sqlite3.Connection) -> None:
+        if not spool_store.runs(connection, "stop_seq IS NULL"):
+            return
+        try:
+            lock = WriterLock.acquire(path.with_suffix(".lock"), timeout=0, claim=False)
+        except SpoolBusy:
+            return
+        try:
+            close_open_runs(connection, f"{lock.predecessor} ended without closing this run; closed by the forwarder")
+        finally:
+            lock.release()
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        now = time.time()
+        pressed = spool_store.stored_bytes(connection) > PRESSED * self._settings.spool_limit_bytes
+        if not pressed and now - self._pruned_at < PRUNE_EVERY:
+            return
+        before = now if pressed else now - self._settings.keep_days * 86400
+        if spool_store.prune(connection, delivered_before=before, documents=PRUNE_AT_ONCE) < PRUNE_AT_ONCE:
+            self._pruned_at = now
+
+    def _writer_status(self, path: Path) -> dict[str, Any]:
+        lane = self._lanes.get(path.stem)
+        try:
+            connection = spool_store.connect(path)
+        except DocumentError as error:
+            return {"backlog": None, "refused": 0, "trouble": str(error)}
+        try:
+            waiting = spool_store.backlog(connection)
+            used = spool_store.stored_bytes(connection)
+            open_runs = [run.run for run in spool_store.runs(connection, "stop_seq IS NULL")]
+        finally:
+            connection.close()
+        return {
+            "backlog": waiting.documents,
+            "oldest_age": round(waiting.oldest_age, 3),
+            "delivered_at": lane.delivered_at if lane else 0.0,
+            "refused": waiting.refused,
+            "open_runs": open_runs,
+            "bytes": used,
+            "limit_bytes": self._settings.spool_limit_bytes,
+            "trouble": lane.trouble if lane else "no lane yet",
+        }
+
+
+def main() -> None:
+    """The service."""
+    settings = ForwarderSettings.from_environment()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    forwarder = Forwarder(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: forwarder.stop())
+    forwarder.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The one place that knows how to speak to Kafka: client settings, topics, dead letters."""
+
+# confluent_kafka.admin is public, and does not say so in the way pyright looks for.
+# pyright: reportPrivateImportUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import logging
+from collections.abc import Mapping
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from bluefleet.documents.access import ensure_access
+from bluefleet.documents.codec import DEFAULT_LIMIT
+from bluefleet.documents.errors import SettingsWrong, Unavailable
+from bluefleet.documents.settings import Settings, read_secret
+
+logger = logging.getLogger(__name__)
+
+#: A document at its limit, its envelope and the headers of a dead letter fit.
+MAX_MESSAGE_BYTES = DEFAULT_LIMIT + 1024**2
+DEADLINE = 10.0
+
+ClientSettings = dict[str, str | int | float | bool]
+
+
+def client_settings(settings: Settings) -> ClientSettings:
+    """What every Kafka client needs: where, and how to prove who is who."""
+    common: ClientSettings = {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "client.id": f"bluefleet-{settings.site}",
+        "reconnect.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 2000,
+        "socket.keepalive.enable": True,
+        # What is wrong is in each service's status; the library would say so twenty times a second.
+        "log_level": 2,
+    }
+    if settings.kafka_username is None:
+        return common
+    if settings.kafka_password_file is None:
+        raise SettingsWrong("BLUEFLEET_KAFKA_USERNAME is set and BLUEFLEET_KAFKA_PASSWORD_FILE is not")
+    secure: ClientSettings = {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": settings.kafka_username,
+        "sasl.password": read_secret(settings.kafka_password_file),
+    }
+    if settings.kafka_ca_file is not None:
+        secure["ssl.ca.location"] = str(settings.kafka_ca_file)
+    return common | secure
+
+
+def idempotent_producer(settings: Settings) -> Producer:
+    """A producer that keeps order and never gives a message up for taking long."""
+    return Producer(
+        client_settings(settings)
+        | {
+            "enable.idempotence": True,
+            "acks": "all",
+            "message.timeout.ms": 0,
+            "linger.ms": 2,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+        }
+    )
+
+
+def ensure_topics(settings: Settings, *, retention_bytes: int) -> None:
+    """Topic and dead letters exist, one partition each, kept by size and not by time. Raises Unavailable."""
+    wanted = {
+        "retention.ms": "-1",
+        "retention.bytes": str(retention_bytes),
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        "cleanup.policy": "delete",
+    }
+    admin = AdminClient(client_settings(settings))
+    try:
+        existing = admin.list_topics(timeout=DEADLINE).topics
+        for topic in (settings.topic, settings.dead_topic):
+            if topic in existing:
+                _configure(admin, topic, wanted)
+            else:
+                _create(admin, topic, wanted)
+        ensure_access(admin, settings, deadline=DEADLINE)
+    except KafkaException as error:
+        raise Unavailable(f"Kafka at {settings.kafka_bootstrap}: {error}") from error
+
+
+def _create(admin: AdminClient, topic: str, wanted: Mapping[str, str]) -> None:
+    new = NewTopic(topic, num_partitions=1, replication_factor=1, config=dict(wanted))
+    try:
+        admin.create_topics([new], operation_timeout=DEADLINE)[topic].result(timeout=DEADLINE)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+    logger.info("topic %s created", topic)
+
+
+def _configure(admin: AdminClient, topic: str, wanted: Mapping[str, str]) -> None:
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wanted.items()]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    admin.incremental_alter_configs([resource])[resource].result(timeout=DEADLINE)
+
+
+class DeadLetters:
+    """Where documents go that can't be stored, each with the reason and where it came from."""
+
+    def __init__(self, settings: Settings, sink: str) -> None:
+        self._producer = idempotent_producer(settings)
+        self._topic = settings.dead_topic
+        self._sink = sink
+
+    def send(self, message: Message, reason: str) -> None:
+        """The message is in the dead letters when this returns. Raises Unavailable when it is not."""
+        failures: list[KafkaError] = []
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("reason", reason.encode()[:8192]),
+            ("sink", self._sink.encode()),
+            ("offset", str(message.offset()).encode()),
+        ]
+
+        def report(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failures.append(error)
+
+        self._producer.produce(
+            self._topic, value=message.value(), key=message.key(), headers=headers, on_delivery=report
+        )
+        if self._producer.flush(DEADLINE) or failures:
+            raise Unavailable(f"dead letters of {self._sink}: {failures or 'no answer from Kafka'}")

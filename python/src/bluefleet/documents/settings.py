@@ -1,0 +1,100 @@
+"""Settings of the services, from the environment: field `kafka_bootstrap` is `BLUEFLEET_KAFKA_BOOTSTRAP`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bluefleet.documents.errors import SettingsWrong
+
+PREFIX = "BLUEFLEET_"
+GIB = 1024**3
+
+
+class Settings(BaseModel):
+    """What every service of the document path needs to know."""
+
+    model_config = ConfigDict(frozen=True)
+
+    site: str = Field(default="lab", description="name of the site; begins the topic's name")
+    status_port: int = Field(default=8400, ge=1, le=65535, description="where /status and /healthz answer")
+    status_key_file: Path | None = Field(default=None, description="file with the key to what is said of runs")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    kafka_bootstrap: str = Field(default="kafka:9092", description="host:port of Kafka")
+    kafka_ca_file: Path | None = Field(default=None, description="certificates to verify Kafka's with")
+    kafka_username: str | None = Field(
+        default=None, description="user of the TLS listener; unset = the pod's plaintext listener"
+    )
+    kafka_password_file: Path | None = Field(default=None, description="file with that user's password")
+
+    @property
+    def status_key(self) -> str | None:
+        """The key, if there is one."""
+        return read_secret(self.status_key_file) if self.status_key_file else None
+
+    @property
+    def topic(self) -> str:
+        """The topic of documents."""
+        return f"{self.site}.bluesky.documents"
+
+    @property
+    def dead_topic(self) -> str:
+        """The topic of documents that could not be stored."""
+        return f"{self.topic}.dead"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read them. Raises SettingsWrong naming the variable."""
+        given: dict[str, Any] = {
+            name: environment[PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environment.get(PREFIX + name.upper())
+        }
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            lines = [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
+            raise SettingsWrong("; ".join(lines)) from error
+
+
+class ForwarderSettings(Settings):
+    """Of the forwarder."""
+
+    spool_dir: Path = Field(default=Path("/spool"), description="folder of the spools")
+    keep_days: float = Field(default=7.0, ge=0, description="how long delivered documents stay in the spool")
+    spool_limit_bytes: int = Field(default=20 * GIB, gt=0, description="size at which a spool is full")
+    kafka_retention_bytes: int = Field(default=50 * GIB, gt=0, description="size of the topic; time is no limit")
+
+
+class MongoSettings(Settings):
+    """Of the Mongo sink."""
+
+    mongo_uri: str = Field(default="mongodb://mongo:27017", description="the database server")
+    kafka_group: str = Field(default="mongo-sink", description="name under which Kafka keeps this sink's position")
+
+    @property
+    def database(self) -> str:
+        """The database's name."""
+        return f"{self.site}-bluesky-documents"
+
+
+class TiledSettings(Settings):
+    """Of the Tiled sink."""
+
+    tiled_uri: str = Field(default="http://tiled:8000", description="the Tiled server")
+    tiled_api_key_file: Path | None = Field(default=None, description="file with a key that may write")
+    kafka_group: str = Field(default="tiled-sink", description="name under which Kafka keeps this sink's position")
+
+
+class ListenerSettings(Settings):
+    """Of a listener."""
+
+
+def read_secret(path: Path) -> str:
+    """A secret's text. Raises SettingsWrong naming the file."""
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingsWrong(f"{path}: {error.strerror}") from error

@@ -1,0 +1,53 @@
+"""Finding a run in the spools, and what they hold of it."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bluefleet.documents import codec, spool_store
+from bluefleet.documents.digest import Digester
+from bluefleet.documents.errors import RunNotFound
+from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.run_reference import RunReference
+from bluefleet.documents.spool_store import SpooledRun
+
+
+def find_run(spools: Iterable[Path], text: str) -> tuple[Path, str]:
+    """The spool and uid of the run that `text` names. Raises RunNotFound."""
+    reference = RunReference.parse(text)
+    found: list[tuple[float, Path, str]] = []
+    for path in spools:
+        connection = spool_store.connect(path)
+        found += [(run.time, path, run.run) for run in _candidates(connection, reference)]
+        connection.close()
+    if reference.position is not None:
+        found.sort()
+        if -reference.position > len(found):
+            raise RunNotFound(f"the spools hold {len(found)} runs, there is no {reference.position}")
+        return found[reference.position][1:]
+    if not found:
+        raise RunNotFound(f"no run {text} in the spools")
+    if reference.scan_id is None and len({run for _, _, run in found}) > 1:
+        raise RunNotFound(f"{len(found)} runs begin with {text}: give more of the uid")
+    return max(found)[1:]
+
+
+def spool_digest(path: Path, run: str) -> RunDigest:
+    """What the spool holds of a run. Raises RunNotFound when its beginning has left the spool."""
+    connection = spool_store.connect(path)
+    digester = Digester(run)
+    for spooled, _ in spool_store.documents_of(connection, run):
+        digester.add(*codec.decode(spooled.body))
+    connection.close()
+    found = digester.finish()
+    if found.start is None:
+        raise RunNotFound(f"the beginning of run {run} has left the spool: delivered documents stay for some days only")
+    return found
+
+
+def _candidates(connection: sqlite3.Connection, reference: RunReference) -> Sequence[SpooledRun]:
+    if reference.position is not None:
+        return spool_store.runs(connection)
+    if reference.scan_id is not None:
+        return spool_store.runs(connection, "scan_id = ?", (reference.scan_id,))
+    return spool_store.runs(connection, "run >= ? AND run < ?", (reference.uid, f"{reference.uid}~"))

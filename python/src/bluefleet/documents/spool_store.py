@@ -1,0 +1,219 @@
+"""The spool's tables and every statement on them. One SQLite file a writer, `<writer>.sqlite`, in WAL mode.
+
+documents   what the RunEngine emitted, in order; `seq` never goes back, not even after everything was deleted
+deliveries  what Kafka acknowledged: its offset there; or why it was refused for good
+runs        where each run begins and ends in `documents`
+
+The live writer and the forwarder each have a connection of their own; SQLite's locks keep them apart and the
+transactions of both are short.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluefleet.documents.errors import SpoolFailed
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL, name TEXT NOT NULL, time REAL NOT NULL,
+    body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS documents_of_run ON documents (run);
+CREATE TABLE IF NOT EXISTS deliveries (
+    seq INTEGER PRIMARY KEY, kafka_offset INTEGER, time REAL NOT NULL, refused TEXT);
+CREATE INDEX IF NOT EXISTS deliveries_by_time ON deliveries (time);
+CREATE TABLE IF NOT EXISTS runs (
+    run TEXT PRIMARY KEY, scan_id INTEGER, time REAL NOT NULL, first_seq INTEGER NOT NULL, stop_seq INTEGER);
+CREATE INDEX IF NOT EXISTS runs_by_scan ON runs (scan_id);
+CREATE TABLE IF NOT EXISTS heartbeat (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), time REAL NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A document on its way into the spool."""
+
+    run: str
+    name: str
+    time: float
+    body: bytes
+    scan_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A document in the spool."""
+
+    seq: int
+    run: str
+    name: str
+    time: float
+    body: bytes
+
+
+@dataclass(frozen=True)
+class SpooledRun:
+    """Where a run lies in the spool; `stop_seq` is None while it is open."""
+
+    run: str
+    scan_id: int | None
+    time: float
+    first_seq: int
+    stop_seq: int | None
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for Kafka."""
+
+    documents: int
+    oldest_age: float
+    delivered: int
+    refused: int
+
+
+def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode. Raises SpoolFailed with what to do for a file that is no spool."""
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+            uri=True,
+            timeout=30,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if create:
+            connection.executescript(SCHEMA)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.Error as error:
+        raise SpoolFailed(
+            f"{path}: {error}; move the file away to begin a new spool, and keep it: it may hold runs"
+        ) from error
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise SpoolFailed(f"{path} has layout {version}, this program writes {SCHEMA_VERSION}")
+    return connection
+
+
+def append(connection: sqlite3.Connection, entries: Iterable[Entry], *, sync: bool) -> None:
+    """Store entries in one transaction; with `sync` they are on the disk itself when this returns.
+
+    Without it they are safe from this process's death, not from the machine's.
+    """
+    connection.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for entry in entries:
+            cursor = connection.execute(
+                "INSERT INTO documents (run, name, time, body) VALUES (?, ?, ?, ?)",
+                (entry.run, entry.name, entry.time, entry.body),
+            )
+            if entry.name == "start":
+                connection.execute(
+                    "INSERT OR IGNORE INTO runs (run, scan_id, time, first_seq) VALUES (?, ?, ?, ?)",
+                    (entry.run, entry.scan_id, entry.time, cursor.lastrowid),
+                )
+            elif entry.name == "stop":
+                connection.execute("UPDATE runs SET stop_seq = ? WHERE run = ?", (cursor.lastrowid, entry.run))
+        if sync:
+            connection.execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?)", (time.time(),))
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def undelivered(connection: sqlite3.Connection, *, after: int, documents: int, size: int) -> list[Spooled]:
+    """The next documents in order, at most so many and (beyond the first) so many bytes of them."""
+    found: list[Spooled] = []
+    total = 0
+    rows = connection.execute(
+        "SELECT seq, run, name, time, body FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (after, documents)
+    )
+    for row in rows:
+        total += len(row[4])
+        if found and total > size:
+            break
+        found.append(Spooled(*row))
+    rows.close()
+    return found
+
+
+def last_delivered(connection: sqlite3.Connection) -> int:
+    """The highest sequence number that was delivered or refused: delivery is in order, so all before it were too."""
+    return connection.execute("SELECT coalesce(max(seq), 0) FROM deliveries").fetchone()[0]
+
+
+def mark_delivered(connection: sqlite3.Connection, delivered: Sequence[tuple[int, int | None, str | None]]) -> None:
+    """Keep (seq, offset in Kafka, reason it was refused) of each."""
+    now = time.time()
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "INSERT OR REPLACE INTO deliveries (seq, kafka_offset, time, refused) VALUES (?, ?, ?, ?)",
+        ((seq, offset, now, refused) for seq, offset, refused in delivered),
+    )
+    connection.execute("COMMIT")
+
+
+def backlog(connection: sqlite3.Connection) -> Backlog:
+    """How much waits, for how long, and what Kafka refused."""
+    after = last_delivered(connection)
+    count, oldest = connection.execute("SELECT count(*), min(time) FROM documents WHERE seq > ?", (after,)).fetchone()
+    refused = connection.execute("SELECT count(*) FROM deliveries WHERE refused IS NOT NULL").fetchone()[0]
+    return Backlog(count, max(0.0, time.time() - oldest) if count else 0.0, after, refused)
+
+
+def stored_bytes(connection: sqlite3.Connection) -> int:
+    """What the documents take on disk; pages that deletions freed are used again and don't count."""
+    pages, free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
+def prune(connection: sqlite3.Connection, *, delivered_before: float, documents: int) -> int:
+    """Delete at most so many documents that Kafka acknowledged before that time, oldest first; how many went.
+
+    What Kafka refused stays until a person has seen to it. A run's entry goes with its last document.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    seqs = connection.execute(
+        "SELECT seq FROM deliveries WHERE time < ? AND refused IS NULL AND seq < (SELECT max(seq) FROM deliveries) "
+        "ORDER BY seq LIMIT ?",
+        (delivered_before, documents),
+    ).fetchall()
+    connection.executemany("DELETE FROM documents WHERE seq = ?", seqs)
+    connection.executemany("DELETE FROM deliveries WHERE seq = ?", seqs)
+    if seqs:
+        connection.execute(
+            "DELETE FROM runs WHERE stop_seq IS NOT NULL AND stop_seq <= ? "
+            "AND NOT EXISTS (SELECT 1 FROM documents WHERE documents.run = runs.run)",
+            seqs[-1],
+        )
+    connection.execute("COMMIT")
+    return len(seqs)
+
+
+def runs(connection: sqlite3.Connection, where: str = "1", arguments: Sequence[object] = ()) -> list[SpooledRun]:
+    """Runs in the order they began; `where` is one of this package's own conditions."""
+    rows = connection.execute(
+        f"SELECT run, scan_id, time, first_seq, stop_seq FROM runs WHERE {where} ORDER BY first_seq",  # noqa: S608 - see docstring
+        tuple(arguments),
+    ).fetchall()
+    return [SpooledRun(*row) for row in rows]
+
+
+def documents_of(connection: sqlite3.Connection, run: str) -> list[tuple[Spooled, int | None]]:
+    """A run's documents in order, each with its offset in Kafka once it is there."""
+    rows = connection.execute(
+        "SELECT documents.seq, run, name, documents.time, body, kafka_offset FROM documents "
+        "LEFT JOIN deliveries USING (seq) WHERE run = ? ORDER BY seq",
+        (run,),
+    ).fetchall()
+    return [(Spooled(*row[:5]), row[5]) for row in rows]

@@ -1,0 +1,88 @@
+"""The small HTTP server in which each service of the document path says how it is. JSON only, GET only."""
+
+import hmac
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from bluefleet.documents.errors import DocumentError, RunNotFound, Unavailable
+
+logger = logging.getLogger(__name__)
+
+#: A route's answer: what is under the first part of the path; the argument is the rest of the path.
+Route = Callable[[str], Mapping[str, Any]]
+#: What needs no key.
+OPEN = {"status"}
+
+
+class StatusServer:
+    """Serves `routes`: {"status": f} answers /status, {"runs": g} answers /runs/<argument>.
+
+    `/healthz` answers 200 while `healthy()` is true and 503 otherwise. With a `key`, what is said of runs is for those
+    who send it (`Authorization: ApiKey …`); how the service is, everybody may know who reaches it.
+    """
+
+    def __init__(
+        self, port: int, routes: Mapping[str, Route], healthy: Callable[[], bool], *, key: str | None = None
+    ) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                code, body = answer(self.path, self.headers.get("Authorization", ""))
+                content = json.dumps(body).encode()
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+                logger.debug(format, *args)
+
+        def answer(path: str, authorization: str) -> tuple[int, Mapping[str, Any]]:
+            first, _, rest = unquote(urlsplit(path).path).strip("/").partition("/")
+            if first == "healthz":
+                well = healthy()
+                return (200 if well else 503), {"ok": well}
+            if first not in routes:
+                return 404, {"error": f"nothing here; there is /{', /'.join(['healthz', *routes])}"}
+            if first not in OPEN and not may(authorization):
+                return 401, {"error": "send Authorization: ApiKey …"}
+            return _asked(routes[first], rest)
+
+        def may(authorization: str) -> bool:
+            scheme, _, given = authorization.partition(" ")
+            right = scheme.lower() == "apikey" and hmac.compare_digest(given.strip().encode(), (key or "").encode())
+            return key is None or right
+
+        self._server = ThreadingHTTPServer(("", port), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._server.server_address[1]
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _asked(route: Route, rest: str) -> tuple[int, Mapping[str, Any]]:
+    try:
+        return 200, {"schema_version": 1} | dict(route(rest))
+    except RunNotFound as error:
+        return 404, {"error": str(error)}
+    except Unavailable as error:
+        return 503, {"error": str(error)}
+    except DocumentError as error:
+        return 500, {"error": str(error)}

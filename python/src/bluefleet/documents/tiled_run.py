@@ -1,0 +1,248 @@
+"""One run in Tiled, in the layout of TiledWriter, whose pieces do most of the work.
+
+Made to bear what TiledWriter does not: a run that is partly there already, documents that come again, and a server
+that is away for a while.
+"""
+
+# Tiled, pyarrow and their plugins are untyped, and installed in the data image only.
+# pyright: basic, reportMissingImports=false
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from bluesky_tiled_plugins.utils import truncate_json_overflow
+from bluesky_tiled_plugins.writing.consolidators import consolidator_factory
+from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer, _RunWriter
+from tiled.structures.core import Spec
+
+from bluefleet.documents.codec import Document
+from bluefleet.documents.consumer import Received, Rejected
+from bluefleet.documents.errors import Poison
+from bluefleet.documents.patience import Patience
+from bluefleet.documents.seq_nums import SeqNums
+from bluefleet.documents.tiled_access import child, plain, translated
+from bluefleet.documents.tiled_stream import StreamRows
+
+T = TypeVar("T")
+
+
+class RunRecorder(_RunWriter):
+    """Writes the normalised documents of one run. `flush` makes visible what came since the last one."""
+
+    def __init__(self, client: Any, patience: Patience) -> None:
+        super().__init__(client)
+        self._catalogue: Any = client
+        self._patience = patience
+        self._streams: dict[str, StreamRows] = {}
+        self._known_descriptors: set[str] = set()
+        self._frames: list[tuple[int, dict[str, Any]]] = []
+        self._stored_frames: dict[str, int] = {}
+        #: Offset of the document that is being taken.
+        self.offset = 0
+        #: Whether the run's stop was stored before: everything that was to be stored has been, but for replayed events.
+        self.closed = False
+        self.rejected: list[Rejected] = []
+
+    def start(self, doc: Any) -> None:
+        """The run's container."""
+        start = dict(doc)
+        self.access_tags = start.pop("tiled_access_tags", None)
+        specs = [Spec(item) if isinstance(item, str) else Spec(**item) for item in start.pop("tiled_specs", None) or []]
+
+        def find_or_make() -> Any:
+            # Not `or`: a container without children is false.
+            found = child(self._catalogue, start["uid"])
+            if found is not None:
+                return found
+            return self._catalogue.create_container(
+                key=start["uid"],
+                metadata={"start": truncate_json_overflow(start)},
+                specs=[*specs, Spec("BlueskyRun", version="3.0")],
+                access_tags=self.access_tags,
+            )
+
+        node = self._patiently(find_or_make)
+        self.closed = bool(node.metadata.get("stop"))
+        self.root_node = node
+
+    def descriptor(self, doc: Any) -> None:
+        """The stream's container; a later descriptor of the same stream is a change of configuration."""
+        name = doc["name"]
+        if name not in self._streams:
+            self.data_keys.update(doc.get("data_keys", {}))
+            node = self._patiently(lambda: self._find_or_make_stream(name, doc))
+            self._desc_nodes[name] = node
+            self._streams[name] = StreamRows(node, doc.get("data_keys", {}), self.access_tags)
+        node = self._desc_nodes[doc["uid"]] = self._desc_nodes[name]
+        if doc["uid"] not in self._known_descriptors:
+            self._patiently(lambda: self._add_configuration(node, doc))
+            self._known_descriptors.add(doc["uid"])
+
+    def event(self, doc: Any) -> None:
+        """Kept until `flush`."""
+        row = {"seq_num": doc["seq_num"], "time": doc["time"], **doc["data"]}
+        row.update({f"ts_{key}": stamp for key, stamp in doc["timestamps"].items()})
+        self._streams[self._desc_nodes[doc["descriptor"]].item["id"]].add(self.offset, row)
+
+    def stream_datum(self, doc: Any) -> None:
+        """Kept until `flush`."""
+        self._frames.append((self.offset, dict(doc)))
+
+    def flush(self) -> None:
+        """Everything that can be stored is stored when this returns; the rest is in `rejected`."""
+        for stream in self._streams.values():
+            self.rejected += stream.flush(self._patience)
+        frames, self._frames = self._frames, []
+        for offset, doc in frames:
+            try:
+                self._register(doc)
+            except Poison as error:
+                self.rejected.append(Rejected(offset, str(error)))
+
+    def stop(self, doc: Any) -> None:
+        """The stop is stored after everything before it."""
+        node: Any = self.root_node
+        if node is None:
+            raise Poison("its start document was not stored")
+        self.flush()
+        stop = copy.copy(doc)
+        notes = list(dict.fromkeys(stop.pop("_run_normalizer_notes", [])))
+        for sres_uid, sres_node in self._sres_nodes.items():
+            about = self._consolidators[sres_uid].metadata
+            if about:
+                self._patiently(lambda n=sres_node, m=about: n.update_metadata(metadata=m, drop_revision=True))
+        update = {"stop": stop} | ({"notes": notes} if notes else {})
+        self._patiently(lambda: node.update_metadata(metadata=update, drop_revision=True))
+        self._patiently(self._close_streams)
+
+    def get_sres_node(self, sres_uid: str, desc_uid: str | None = None) -> Any:
+        """As the original, but takes a node that an earlier life of this sink made."""
+        resource = self._stream_resource_cache.get(sres_uid)
+        if resource is None or desc_uid is None or sres_uid in self._sres_nodes:
+            return super().get_sres_node(sres_uid, desc_uid)
+        stream: Any = self._desc_nodes[desc_uid]
+        name = f"{stream.item['id']}_{resource['data_key']}"
+        if name in self._sres_nodes:
+            return super().get_sres_node(sres_uid, desc_uid)
+        existing = child(stream, resource["data_key"])
+        if existing is None:
+            return super().get_sres_node(sres_uid, desc_uid)
+        consolidator: Any = consolidator_factory(resource, stream.metadata)
+        self._consolidators[sres_uid] = self._consolidators[name] = consolidator
+        self._sres_nodes[sres_uid] = self._sres_nodes[name] = existing
+        self._stored_frames[existing.uri] = _length(existing.structure())
+        return existing, consolidator
+
+    def _register(self, doc: dict[str, Any]) -> None:
+        """Tell Tiled of frames in a file; frames that it knows are only counted."""
+        node, consolidator = self._patiently(lambda: self.get_sres_node(doc["stream_resource"], doc["descriptor"]))
+        with translated(node.uri):
+            patch = consolidator.consume_stream_datum(doc)
+            source = consolidator.get_data_source()
+        if _length(source.structure) <= self._stored_frames.get(node.uri, 0):
+            return
+        self._patiently(lambda: self._update_data_source_for_node(node, source, patch))
+
+    def _find_or_make_stream(self, name: str, doc: Mapping[str, Any]) -> Any:
+        root: Any = self.root_node
+        if root is None:
+            raise Poison("its start document was not stored")
+        node = child(root, name)
+        if node is None:
+            metadata = {key: doc[key] for key in doc if key not in {"name", "object_keys", "run_start"}}
+            node = root.create_container(
+                key=name,
+                metadata=truncate_json_overflow(metadata),
+                specs=[Spec("BlueskyEventStream", version="3.0"), Spec("composite")],
+                access_tags=self.access_tags,
+            )
+        node = plain(node)
+        changes = node.metadata.get("_config_updates", [])
+        self._known_descriptors.update([node.metadata.get("uid"), *(change["uid"] for change in changes)])
+        return node
+
+    def _add_configuration(self, node: Any, doc: Mapping[str, Any]) -> None:
+        change = {"uid": doc["uid"], "time": doc["time"]}
+        if doc.get("configuration"):
+            change["configuration"] = doc["configuration"]
+        changes = [item for item in node.metadata.get("_config_updates", []) if item["uid"] != doc["uid"]]
+        update = {"_config_updates": truncate_json_overflow([*changes, change])}
+        node.update_metadata(metadata=update, drop_revision=True)
+
+    def _close_streams(self) -> None:
+        """Tell live readers that nothing more comes."""
+        rows = [node for stream in self._streams.values() for node in stream.nodes]
+        everything = {node.uri: node for node in [*rows, *self._sres_nodes.values(), *self._desc_nodes.values()]}
+        for node in [*everything.values(), self.root_node]:
+            node.close_stream()
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        def attempt() -> T:
+            with translated(self.client.uri):
+                return action()
+
+        return self._patience.until_available(attempt)
+
+
+#: What a closed run still takes: an event may have been missing when it was closed.
+STILL_TAKEN = {"start", "descriptor", "event", "event_page"}
+
+
+class OpenRun:
+    """A run between its start and its stop: what it has seen, normaliser, recorder."""
+
+    def __init__(self, client: Any, patience: Patience, first_offset: int) -> None:
+        self.first_offset = first_offset
+        #: Whether its beginning was read from Tiled and not from Kafka.
+        self.recalled = False
+        self.recorder = RunRecorder(client, patience)
+        self._normalizer = RunNormalizer()
+        self._normalizer.subscribe(self.recorder)
+        self._seen = Seen()
+
+    def take(self, received: Received) -> None:
+        """One document. Raises Poison for one that can't be stored."""
+        if self.recorder.closed and received.name not in STILL_TAKEN:
+            return
+        self.recorder.offset = received.offset
+        with translated(self.recorder.client.uri):
+            if not self._seen.before(received.name, received.document):
+                getattr(self._normalizer, received.name)(received.document)
+
+    def flush(self) -> list[Rejected]:
+        """What came since the last time is stored; what can't be is returned."""
+        self.recorder.flush()
+        rejected, self.recorder.rejected = self.recorder.rejected, []
+        return rejected
+
+
+class Seen:
+    """Which documents of a run came before: a repeat would confuse the normaliser."""
+
+    def __init__(self) -> None:
+        self._uids: set[str] = set()
+        self._events: dict[str, SeqNums] = defaultdict(SeqNums)
+        self._stream_of: dict[str, str] = {}
+
+    def before(self, name: str, document: Document) -> bool:
+        """Whether this one came before; from now on it has."""
+        if name in {"event", "event_page"}:
+            numbers = [document["seq_num"]] if name == "event" else document["seq_num"]
+            descriptor: str = document["descriptor"]
+            events = self._events[self._stream_of.get(descriptor, descriptor)]
+            known = all(number in events for number in numbers)
+            events.add(numbers)
+            return known
+        if name == "descriptor":
+            self._stream_of[document["uid"]] = document["name"]
+        uid: str = document["datum_id"] if name == "datum" else repr(document.get("uid") or document["datum_id"])
+        known = uid in self._uids
+        self._uids.add(uid)
+        return known
+
+
+def _length(structure: Any) -> int:
+    shape = getattr(structure, "shape", None) or (0,)
+    return int(shape[0])

@@ -1,0 +1,129 @@
+"""The Tiled sink: documents into Tiled's catalogue, visible while the run goes on.
+
+`python -m bluefleet.documents.tiled_sink`
+
+The offset it commits is never beyond the start of the oldest open run: after a restart it reads those runs again,
+which rebuilds what it must know of them, and skips, per stream, the sequence numbers that Tiled already has.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from bluefleet.documents.codec import Document
+from bluefleet.documents.consumer import Received, Rejected, serve
+from bluefleet.documents.errors import Poison
+from bluefleet.documents.patience import Patience
+from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.settings import TiledSettings
+from bluefleet.documents.tiled_access import child, connect, plain, translated
+from bluefleet.documents.tiled_digest import tiled_digest
+from bluefleet.documents.tiled_run import OpenRun
+
+logger = logging.getLogger(__name__)
+
+#: A run that got no document for so long will not get a stop either: it no longer holds back what is committed.
+GIVEN_UP_AFTER = 7 * 86400.0
+PAGES = {"event_page", "datum_page"}
+KINDS = {"start", "descriptor", "event", "resource", "datum", "stream_resource", "stream_datum", "stop"} | PAGES
+
+
+class TiledSink:
+    """Stores documents in one catalogue."""
+
+    name = "tiled-sink"
+
+    def __init__(self, settings: TiledSettings) -> None:
+        self._settings = settings
+        self._client: Any = None
+        self._runs: dict[str, OpenRun] = {}
+        self._touched_at: dict[str, float] = {}
+
+    def prepare(self) -> None:
+        """Connect."""
+        self._client = connect(self._settings)
+
+    def needed_from(self, next_offset: int) -> int:
+        """The start of the oldest open run."""
+        for run in [run for run, at in self._touched_at.items() if time.monotonic() - at > GIVEN_UP_AFTER]:
+            logger.warning("run %s has had no document for a week: it is left open", run)
+            self._forget(run)
+        return min((run.first_offset for run in self._runs.values()), default=next_offset)
+
+    def write(self, batch: Sequence[Received], patience: Patience) -> list[Rejected]:
+        """Store the batch: containers at once, events and frames in bulk at its end."""
+        rejected: list[Rejected] = []
+        touched: dict[str, OpenRun] = {}
+        for received in batch:
+            try:
+                run = touched[received.run] = self._run_of(received, patience)
+                run.take(received)
+            except Poison as error:
+                rejected.append(Rejected(received.offset, str(error)))
+                if received.name == "start":
+                    self._forget(received.run)
+            if received.name == "stop":
+                self._forget(received.run)
+        for uid, run in touched.items():
+            rejected += run.flush()
+            if run.recalled and run.recorder.closed:
+                # A few documents of a run that ended long ago: nothing says that a stop will follow.
+                self._forget(uid)
+        return rejected
+
+    def holds(self, reference: str) -> RunDigest:
+        """Everything the catalogue has of a run."""
+        # A client of its own: this is another thread.
+        return tiled_digest(connect(self._settings), reference)
+
+    def _run_of(self, received: Received, patience: Patience) -> OpenRun:
+        if received.name not in KINDS:
+            raise Poison(f"there is no {received.name!r} document")
+        run = self._runs.get(received.run)
+        if run is None:
+            run = OpenRun(self._client, patience, received.offset)
+            if received.name != "start":
+                self._recall(run, received.run, patience)
+            self._runs[received.run] = run
+        self._touched_at[received.run] = time.monotonic()
+        return run
+
+    def _recall(self, run: OpenRun, uid: str, patience: Patience) -> None:
+        """A document of a run whose start lies behind us: what must be known of it is in Tiled."""
+
+        def read() -> list[tuple[str, Document]]:
+            with translated(self._settings.tiled_uri):
+                return list(_known_documents(self._client, uid))
+
+        run.recalled = True
+        for name, document in patience.until_available(read):
+            run.take(Received(run.first_offset, uid, name, document))
+
+    def _forget(self, run: str) -> None:
+        self._runs.pop(run, None)
+        self._touched_at.pop(run, None)
+
+
+def _known_documents(client: Any, uid: str) -> list[tuple[str, Document]]:
+    node = child(client, uid) if uid else None
+    if node is None:
+        raise Poison(f"Tiled has no run {uid!r}, and its start document did not come")
+    found: list[tuple[str, Document]] = [("start", dict(node.metadata["start"]))]
+    streams: dict[str, Any] = dict(plain(node).items())
+    for name, stream in streams.items():
+        about: Document = dict(stream.metadata)
+        changes = about.pop("_config_updates", [])
+        for descriptor in [about["uid"], *(change["uid"] for change in changes)]:
+            found.append(("descriptor", about | {"uid": descriptor, "name": name, "run_start": uid}))  # noqa: PERF401
+    return found
+
+
+def main() -> None:
+    """The service."""
+    settings = TiledSettings.from_environment()
+    serve(TiledSink(settings), settings, settings.kafka_group)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Is a run equal in spool, Kafka, Mongo and Tiled, and where not? Each place sums up what it holds; this compares.
+
+Needs nothing but the standard library and pydantic: it runs on the manager. The spool's word is what the others are
+measured by; once delivered documents have left the spool, Kafka's is.
+"""
+
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
+from bluefleet.documents.run_digest import RunDigest, StreamDigest
+from bluefleet.documents.settings import read_secret
+
+#: A long run is summed up in this time. Seconds.
+DEADLINE = 120.0
+AGAIN_AFTER = 0.5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a store answers for what it holds: `<url>/<run>`."""
+
+    name: str
+    url: str
+    key_file: Path | None = None
+
+
+class Verdict(BaseModel):
+    """The comparison of one run."""
+
+    schema_version: int = 1
+    run: str
+    scan_id: int | None
+    exit_status: str | None
+    equal: bool
+    #: Events a stream, by the place the others are measured by.
+    streams: dict[str, int]
+    #: In words, what differs and where.
+    differences: list[str]
+    #: What is no difference and worth saying.
+    notes: list[str]
+    places: dict[str, RunDigest | None]
+
+
+class Verifier:
+    """Asks the places. The first is asked what a scan id or -1 stands for; the first two measure the others."""
+
+    def __init__(self, places: Sequence[Place], ca_file: Path | None) -> None:
+        self._places = places
+        try:
+            self._trust = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+        except OSError as error:
+            raise SettingsWrong(f"{ca_file}: {error}") from error
+
+    def verify(self, reference: str, *, wait: float = 0.0) -> Verdict:
+        """The verdict; a run that is still on its way gets `wait` seconds to arrive.
+
+        Raises RunNotFound when no place knows the run, Unavailable when none answers.
+        """
+        run = self._resolve(reference)
+        deadline = time.monotonic() + wait
+        while True:
+            verdict = self._compare(run)
+            if verdict.equal or time.monotonic() >= deadline:
+                return verdict
+            time.sleep(AGAIN_AFTER)
+
+    def _resolve(self, reference: str) -> str:
+        answers: list[str] = []
+        answered = False
+        for place in self._places:
+            try:
+                return self._ask(place, reference).run
+            except (RunNotFound, Unavailable) as error:
+                answers.append(f"{place.name}: {error}")
+                answered = answered or isinstance(error, RunNotFound)
+        text = "; ".join(answers)
+        raise RunNotFound(text) if answered else Unavailable(text)
+
+    def _compare(self, run: str) -> Verdict:
+        held: dict[str, RunDigest | None] = {}
+        differences: list[str] = []
+        notes: list[str] = []
+        for place in self._places:
+            held[place.name] = None
+            try:
+                held[place.name] = self._ask(place, run)
+            except Unavailable as error:
+                differences.append(f"{place.name} does not answer: {error}")
+            except RunNotFound as error:
+                # Spool and topic forget in time, databases never.
+                (notes if place in self._places[:2] else differences).append(f"{place.name}: {error}")
+        measure = next((name for name in held if held[name] is not None), None)
+        if measure is None:
+            raise RunNotFound(f"no place holds run {run}: {'; '.join([*differences, *notes])}")
+        expected = held[measure] or RunDigest(run=run)
+        if measure not in {place.name for place in self._places[:2]}:
+            differences.append("neither spool nor Kafka holds it: there is nothing to measure the databases by")
+        for name, digest in held.items():
+            if digest is not None and name != measure:
+                differences += [f"{name}: {text}" for text in differing(expected, digest, measure)]
+        if expected.stop is None:
+            notes.append("the run is still open")
+        return Verdict(
+            run=expected.run,
+            scan_id=expected.scan_id,
+            exit_status=expected.exit_status,
+            equal=not differences,
+            streams={name: stream.events for name, stream in expected.streams.items()},
+            differences=differences,
+            notes=notes,
+            places=held,
+        )
+
+    def _ask(self, place: Place, reference: str) -> RunDigest:
+        request = urllib.request.Request(f"{place.url}/{quote(reference)}")  # noqa: S310 - URLs are the site's own
+        if place.key_file is not None:
+            request.add_header("Authorization", f"ApiKey {read_secret(place.key_file)}")
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE, context=self._trust) as answer:  # noqa: S310
+                return RunDigest.model_validate_json(answer.read())
+        except urllib.error.HTTPError as error:
+            reason = _reason(error)
+            if error.code == 404 and reason is not None:
+                raise RunNotFound(reason) from error
+            raise Unavailable(reason or f"{error.url} answers {error.code} {error.reason}") from error
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"{place.url}: {error}") from error
+
+
+def differing(expected: RunDigest, found: RunDigest, measure: str) -> list[str]:
+    """In words, where two places differ."""
+    texts: list[str] = []
+    for what in ("start", "stop"):
+        mine, other = getattr(expected, what), getattr(found, what)
+        if mine != other:
+            texts.append(_presence(f"{what} document", mine, other, measure))
+    if None not in (expected.references, found.references) and expected.references != found.references:
+        texts.append(f"resources and datums are not those of {measure}")
+    texts += [f"stream {name} is missing" for name in expected.streams if name not in found.streams]
+    texts += [f"stream {name} is not in {measure}" for name in found.streams if name not in expected.streams]
+    for name in expected.streams.keys() & found.streams.keys():
+        texts += [f"stream {name}: {text}" for text in _streams(expected.streams[name], found.streams[name], measure)]
+    return texts
+
+
+def _streams(expected: StreamDigest, found: StreamDigest, measure: str) -> list[str]:
+    texts: list[str] = []
+    if found.doubled:
+        texts.append(f"events {_few(found.doubled)} are there more than once")
+    if expected.seq_nums != found.seq_nums:
+        texts.append(f"has events {found.seq_nums or 'none'}, {measure} has {expected.seq_nums or 'none'}")
+    elif expected.data != found.data:
+        texts.append(f"values, times or timestamps are not those of {measure}")
+    if sorted(expected.descriptors) != sorted(found.descriptors):
+        texts.append(f"has {len(found.descriptors)} descriptors, {measure} has {len(expected.descriptors)} or others")
+    if expected.external != found.external:
+        texts.append(
+            f"frames of {', '.join(found.external) or 'nothing'}, {measure} has {', '.join(expected.external)}"
+        )
+    return texts
+
+
+def _presence(what: str, mine: str | None, other: str | None, measure: str) -> str:
+    if other is None:
+        return f"{what} is missing"
+    return f"{what} is not in {measure}" if mine is None else f"{what} is not that of {measure}"
+
+
+def _few(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:5])) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
+
+
+def _reason(error: urllib.error.HTTPError) -> str | None:
+    """What the service says; None when it is not the service that answers."""
+    try:
+        return str(json.loads(error.read())["error"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,50 @@
+"""One node's Docker engine: reach it, ask it, change it, each with a deadline. The only importer of `docker`."""
+
+from bluefleet.engine._endpoint import ClientCertificate, Deadlines, Endpoint, RegistryLogin
+from bluefleet.engine._engine import Container, Engine, Observation
+from bluefleet.engine._errors import (
+    ContainerMissing,
+    EngineError,
+    EngineFault,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnreachable,
+    ImageMissing,
+    NameTaken,
+)
+from bluefleet.engine._spec import (
+    LABEL,
+    SPEC_LABEL,
+    ContainerSpec,
+    HealthCheck,
+    HostDevice,
+    Limit,
+    Mount,
+    PublishedPort,
+)
+
+__all__ = [
+    "LABEL",
+    "SPEC_LABEL",
+    "ClientCertificate",
+    "Container",
+    "ContainerMissing",
+    "ContainerSpec",
+    "Deadlines",
+    "Endpoint",
+    "Engine",
+    "EngineError",
+    "EngineFault",
+    "EngineRefused",
+    "EngineTimeout",
+    "EngineUnreachable",
+    "HealthCheck",
+    "HostDevice",
+    "ImageMissing",
+    "Limit",
+    "Mount",
+    "NameTaken",
+    "Observation",
+    "PublishedPort",
+    "RegistryLogin",
+]

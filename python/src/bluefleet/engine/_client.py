@@ -1,0 +1,223 @@
+"""docker-py, tamed: deadlines, trust and errors. The only module of the project that imports `docker`.
+
+Everything here blocks; it runs in threads that `_engine` starts and may abandon.
+"""
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, TypeVar, cast
+
+import requests.exceptions
+from docker.api.client import APIClient
+from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.tls import TLSConfig
+
+from bluefleet.engine._endpoint import Deadlines, Endpoint
+from bluefleet.engine._errors import (
+    ContainerMissing,
+    EngineError,
+    EngineFault,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnreachable,
+    ImageMissing,
+    NameTaken,
+)
+
+# What the oldest supported engine (Debian 12's 20.10) speaks; the answer to the first question tells what both speak.
+_FIRST_API = "1.41"
+_CONFLICT = 409
+
+_E = TypeVar("_E", bound=BaseException)
+
+
+class DockerApi(Protocol):
+    """The part of docker-py this project uses, with types."""
+
+    def allow(self, seconds: float) -> None: ...
+    def negotiate(self) -> dict[str, Any]: ...
+    def info(self) -> dict[str, Any]: ...
+    def containers(self, *, all: bool, filters: Mapping[str, Any]) -> list[dict[str, Any]]: ...  # noqa: A002 (docker-py's word)
+    def inspect_container(self, container: str) -> dict[str, Any]: ...
+    def create_container_from_config(self, config: Mapping[str, Any], name: str) -> dict[str, Any]: ...
+    def start(self, container: str) -> None: ...
+    def stop(self, container: str, timeout: int) -> None: ...
+    def remove_container(self, container: str, *, force: bool) -> None: ...
+    def images(self) -> list[dict[str, Any]]: ...
+    def inspect_image(self, image: str) -> dict[str, Any]: ...
+    def pull(
+        self, repository: str, tag: str, *, stream: bool, decode: bool, auth_config: Mapping[str, str] | None
+    ) -> Iterator[dict[str, Any]]: ...
+    def close(self) -> None: ...
+
+
+class _Client(APIClient):
+    def __init__(self, endpoint: Endpoint, deadlines: Deadlines) -> None:
+        self._connect = deadlines.connect
+        self._allowed = threading.local()
+        super().__init__(
+            base_url=endpoint.url,
+            version=_FIRST_API,
+            tls=_tls(endpoint) or False,
+            use_ssh_client=True,
+        )
+        # With it, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE would replace the engine CA, and a proxy could be dialled.
+        self.trust_env = False
+
+    def allow(self, seconds: float) -> None:
+        """How long this thread's calls may wait for an answer; what docker-py has in mind for some of them is not asked."""
+        self._allowed.seconds = seconds
+
+    def _set_request_timeout(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        seconds: float = self._allowed.seconds
+        return {**kwargs, "timeout": (min(self._connect, seconds), seconds)}
+
+    def negotiate(self) -> dict[str, Any]:
+        """The engine's version; from here on both sides' newest common API is spoken."""
+        answer = self.version(api_version=False)
+        self._version = min(str(answer["ApiVersion"]), DEFAULT_DOCKER_API_VERSION, key=_order)
+        return answer
+
+
+def connect(endpoint: Endpoint, deadlines: Deadlines) -> DockerApi:
+    """A client for the engine. Nothing is sent yet."""
+    _check_files(endpoint)
+    with translated(endpoint, "connect"):
+        return cast("DockerApi", _Client(endpoint, deadlines))
+
+
+def inspect_all(client: DockerApi, labels: list[str]) -> list[dict[str, Any]]:
+    """All the engine knows of the containers with these labels; one that goes away meanwhile is not there."""
+    found: list[dict[str, Any]] = []
+    for entry in client.containers(all=True, filters={"label": labels}):
+        with suppress(NotFound):
+            found.append(client.inspect_container(entry["Id"]))
+    return found
+
+
+def _check_files(endpoint: Endpoint) -> None:
+    files = endpoint.certificate
+    for file in (files.ca, files.certificate, files.key) if files else ():
+        if not os.access(file, os.R_OK):
+            raise EngineRefused(
+                endpoint.node,
+                f"connect at {endpoint.url}",
+                f"{file} is missing or not readable by this user",
+                "Run it as user bluefleet or root; `site.yml --tags engines` puts the files in place",
+            )
+
+
+def _tls(endpoint: Endpoint) -> TLSConfig | None:
+    files = endpoint.certificate
+    if files is None:
+        return None
+    return TLSConfig(client_cert=(str(files.certificate), str(files.key)), ca_cert=str(files.ca), verify=True)
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+@contextmanager
+def translated(endpoint: Endpoint, tried: str) -> Generator[None, None, None]:
+    """docker-py's and requests' errors as this package's, with words a person can act on."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise _named(endpoint, tried, error) from error
+
+
+def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
+    node, where = endpoint.node, endpoint.url
+    if isinstance(error, APIError):
+        return _answered(node, f"{tried} at {where}", error)
+    refusal = _cause(error, ssl.SSLError)
+    if refusal is not None:
+        return EngineRefused(
+            node,
+            f"{tried} at {where}",
+            _tls_words(refusal),
+            "Compare the engine's certificate with /etc/bluefleet/pki/engine-client on the manager; "
+            "`site.yml --tags engines` renews both",
+        )
+    if isinstance(error, requests.exceptions.Timeout | TimeoutError) and not isinstance(
+        error, requests.exceptions.ConnectTimeout
+    ):
+        return EngineTimeout(
+            node,
+            f"{tried} at {where}",
+            "connected, but no answer within the deadline",
+            f"Look at `journalctl -u docker` on {node}; restart its engine if it hangs",
+        )
+    return EngineUnreachable(
+        node,
+        f"{tried} at {where}",
+        _ssh_words(error) if where.startswith("ssh:") else _plain_words(error),
+        f"Check that {node} is switched on and its engine runs (`systemctl status docker`)",
+    )
+
+
+def _answered(node: str, tried: str, error: APIError) -> EngineError:
+    words = str(error.explanation or error)
+    if isinstance(error, ImageNotFound):
+        return ImageMissing(node, tried, words, "Check the digest and that the registry answers")
+    if isinstance(error, NotFound):
+        return ContainerMissing(node, tried, words, "Run `bluefleet apply`")
+    if error.status_code == _CONFLICT and "already in use" in words:
+        return NameTaken(node, tried, words, "Remove or rename the container that is in the way")
+    return EngineFault(node, tried, words, f"Look at `journalctl -u docker` on {node}")
+
+
+def _cause(error: BaseException, kind: type[_E]) -> _E | None:
+    """The first error of `kind` that led to `error`; requests and urllib3 nest theirs in three different ways."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        candidate = waiting.pop(0)
+        if isinstance(candidate, kind):
+            return candidate
+        if isinstance(candidate, BaseException) and id(candidate) not in seen:
+            seen.add(id(candidate))
+            waiting += [candidate.__cause__, candidate.__context__, getattr(candidate, "reason", None), *candidate.args]
+    return None
+
+
+_TLS_WORDS = {
+    "CERTIFICATE_REQUIRED": "the engine asks for a client certificate and was shown none",
+    "UNKNOWN_CA": "the engine does not know the authority that signed the manager's certificate",
+    "CERTIFICATE_EXPIRED": "the manager's certificate has expired",
+    "WRONG_VERSION_NUMBER": "the engine does not speak TLS there",
+}
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the engine's certificate was refused: {error.verify_message}"
+    reason = error.reason or str(error)
+    return next((words for key, words in _TLS_WORDS.items() if key in reason), f"TLS failed: {reason}")
+
+
+def _ssh_words(error: Exception) -> str:
+    """ssh tells people why on stderr, and programs only that it ended."""
+    if _cause(error, ConnectionResetError) is not None:
+        return "ssh ended: no host, no login or no engine there; its own words are on stderr"
+    return _plain_words(error)
+
+
+def _plain_words(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return "nothing answers at that address"
+    if _cause(error, socket.gaierror) is not None:
+        return "the name does not resolve"
+    if _cause(error, ConnectionRefusedError) is not None:
+        return "connection refused: nothing listens there"
+    if _cause(error, ConnectionResetError) is not None:
+        return "it closed the connection without an answer"
+    return str(error)

@@ -1,0 +1,43 @@
+"""What can go wrong between the manager and one node's engine, by name.
+
+Each error knows the node, what was tried against what, the reason in words and what to do next.
+"""
+
+
+class EngineError(Exception):
+    """A call to a node's engine that did not do what it was asked."""
+
+    def __init__(self, node: str, tried: str, reason: str, remedy: str) -> None:
+        self.node = node
+        self.tried = tried
+        self.reason = reason
+        self.remedy = remedy
+        super().__init__(f"{node}: {tried}: {reason}. {remedy}")
+
+
+class EngineUnreachable(EngineError):
+    """Nothing answers at the engine's address."""
+
+
+class EngineRefused(EngineError):
+    """The engine or this side refused the other's certificate, key or login."""
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer within the deadline."""
+
+
+class EngineFault(EngineError):
+    """The engine answered with an error of its own."""
+
+
+class ContainerMissing(EngineError):
+    """The container is not on the node (any more)."""
+
+
+class NameTaken(EngineError):
+    """A container of that name exists and is not this site's."""
+
+
+class ImageMissing(EngineError):
+    """The image is not on the node, and it could not be pulled."""

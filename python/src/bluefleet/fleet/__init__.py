@@ -1,0 +1,48 @@
+"""The fleet: desired (what the site declares) against actual (what its engines run)."""
+
+from bluefleet.fleet._apply import apply
+from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._plan import Step, drift, plan
+from bluefleet.fleet._render import container_spec, endpoint
+from bluefleet.fleet._report import (
+    ApplyReport,
+    DeviceEntry,
+    DevicesReport,
+    DevicesResult,
+    DevicesStatus,
+    InstanceStatus,
+    NodeResult,
+    NodeStatus,
+    StatusReport,
+    StepResult,
+)
+from bluefleet.fleet._selection import NodeUnknown, only
+from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._status import instances_status, status
+
+__all__ = [
+    "ApplyReport",
+    "DeviceEntry",
+    "DevicesReport",
+    "DevicesResult",
+    "DevicesStatus",
+    "InstanceStatus",
+    "NodeResult",
+    "NodeStatus",
+    "NodeUnknown",
+    "Settings",
+    "StatusReport",
+    "Step",
+    "StepResult",
+    "apply",
+    "container_spec",
+    "database",
+    "devices_report",
+    "drift",
+    "endpoint",
+    "instances_status",
+    "join",
+    "only",
+    "plan",
+    "status",
+]

@@ -1,0 +1,137 @@
+"""The queue's HTTP API at the edge, as far as the fleet needs it: what runs, what is known, load new devices."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import requests
+
+from bluefleet.fleet._settings import Settings
+from bluefleet.model import Site
+
+_CONNECT = 2.0
+_ANSWER = 5.0
+# Loading connects to every new device; each has its own time-out in the worker.
+_LOAD = 60.0
+_POLL = 0.2
+_RELOAD = "reload_devices(globals())\n"
+
+
+class QueueError(Exception):
+    """The queue did not answer, or refused what was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningPlan:
+    """The plan that runs now. `words` are all strings among its arguments: device names, mostly."""
+
+    name: str
+    run: str
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """`known` are the devices the worker has; it has none that count while the environment is closed."""
+
+    open: bool
+    idle: bool
+    known: frozenset[str]
+    running: RunningPlan | None
+
+
+class Queue:
+    """One site's queue."""
+
+    def __init__(self, url: str, ca: Path, key_file: Path, *, answer: float = _ANSWER) -> None:
+        self.url = url
+        self._answer = answer
+        self._key_file = key_file
+        self._session = requests.Session()
+        # REQUESTS_CA_BUNDLE would replace the site's authority, and a proxy could be dialled.
+        self._session.trust_env = False
+        self._session.verify = str(ca)
+
+    @classmethod
+    def of(cls, site: Site, settings: Settings, *, answer: float = _ANSWER) -> "Queue | None":
+        """The site's queue, if it has an acquisition pod; `answer` is how many seconds it has for each question."""
+        pod = site.pods.acquisition
+        if pod is None:
+            return None
+        return cls(f"https://{pod.address}/api", settings.site_ca, settings.queue_api_key, answer=answer)
+
+    def state(self) -> QueueState:
+        """What the worker does and knows. Raises QueueError."""
+        status = self._ask("GET", "status")
+        is_open = bool(status["worker_environment_exists"])
+        idle = status["manager_state"] == "idle" and status["worker_environment_state"] == "idle"
+        busy = status["manager_state"] in {"executing_queue", "paused"} or status["running_item_uid"] is not None
+        known = frozenset(self._ask("GET", "devices/allowed")["devices_allowed"]) if is_open else frozenset[str]()
+        return QueueState(open=is_open, idle=idle, known=known, running=self._running() if busy else None)
+
+    def reload_devices(self) -> None:
+        """Make the worker load the device database; returns when it has. Raises QueueError."""
+        task = self._ask("POST", "script/upload", {"script": _RELOAD, "update_lists": True})["task_uid"]
+        deadline = time.monotonic() + _LOAD
+        while True:
+            answer = self._ask("GET", "task/result", {"task_uid": task})
+            if answer["status"] == "completed":
+                break
+            if time.monotonic() > deadline:
+                raise QueueError(f"the worker did not load the devices within {_LOAD:g} s")
+            time.sleep(_POLL)
+        result = answer["result"]
+        if not result["success"]:
+            raise QueueError(f"the worker could not load the devices: {result['msg']}")
+
+    def _running(self) -> RunningPlan | None:
+        item = self._ask("GET", "queue/get")["running_item"]
+        if not item:
+            return None
+        runs = self._ask("GET", "re/runs/active")["run_list"]
+        words = frozenset(_strings([item.get("args", []), item.get("kwargs", {})]))
+        return RunningPlan(str(item["name"]), str(runs[-1]["uid"] if runs else item["item_uid"]), words)
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        where = f"{self.url}/{path}"
+        try:
+            key = self._key_file.read_text(encoding="utf-8").strip()
+            answer = self._session.request(
+                method,
+                where,
+                json=body,
+                headers={"Authorization": f"ApiKey {key}"},
+                timeout=(min(_CONNECT, self._answer), self._answer),
+            )
+            answer.raise_for_status()
+            content: Any = answer.json()
+        except (requests.RequestException, OSError) as error:
+            raise QueueError(f"the queue at {where} {_words(error, self._answer)}") from error
+        if content.get("success") is False:
+            raise QueueError(f"the queue refused {path}: {content.get('msg')}")
+        return content
+
+
+def _words(error: requests.RequestException | OSError, answer: float) -> str:
+    if isinstance(error, requests.HTTPError):
+        return f"answered {error.response.status_code} {error.response.text[:200]}"
+    if isinstance(error, requests.Timeout):
+        return f"did not answer within {answer:g} s"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "showed a certificate that the site CA did not sign"
+    if isinstance(error, requests.ConnectionError):
+        return "is not there: nothing listens, or the host is off"
+    return f"was not asked: {error}"
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in cast("Mapping[object, object]", value).values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from _strings(item)

@@ -1,0 +1,142 @@
+"""What status and apply have to say: one object each, the same for people and for programs."""
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bluefleet.fleet._plan import Drift, StepKind
+
+SCHEMA_VERSION = 1
+
+DevicesState: TypeAlias = Literal["loaded", "pending", "closed", "unknown", "none"]
+Outcome: TypeAlias = Literal["planned", "done", "failed", "refused"]
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InstanceStatus(_Report):
+    """One instance as its engine sees it."""
+
+    name: str
+    state: str = Field(description="The engine's word for it (running, exited, restarting …), or missing")
+    health: str = Field(description="healthy, unhealthy, starting, or empty when nothing checks it")
+    uptime_seconds: float | None = Field(description="Since its last start; none when it does not run")
+    restarts: int = Field(description="How often its engine started it again")
+    exit_code: int | None = Field(description="Of its last end; none when it runs")
+    digest: str = Field(description="Digest of the image it was created from")
+    drift: list[Drift] = Field(description="In what it differs from what is declared")
+    reason: str = Field(description="What is wrong, in words; empty when all is well")
+
+    @property
+    def ok(self) -> bool:
+        """Whether it runs, healthy or about to be, as declared."""
+        return not self.reason
+
+
+class NodeStatus(_Report):
+    """One node and its instances."""
+
+    name: str
+    address: str
+    transport: str
+    reachable: bool
+    engine_version: str
+    reason: str
+    remedy: str
+    instances: list[InstanceStatus]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it answers and everything on it is well."""
+        return self.reachable and all(instance.ok for instance in self.instances)
+
+
+class DevicesStatus(_Report):
+    """Whether the queue's worker knows the declared devices."""
+
+    state: DevicesState
+    detail: str
+    declared: int
+    pending: list[str] = Field(description="Devices that the worker does not know yet")
+    unreachable: dict[str, str] = Field(
+        default_factory=dict, description="Devices that do not answer the worker, each with the reason"
+    )
+
+
+class StatusReport(_Report):
+    """The fleet, worst first."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    ok: bool
+    nodes: list[NodeStatus]
+    devices: DevicesStatus
+
+
+class StepResult(_Report):
+    """What happened, or would happen, to one instance."""
+
+    instance: str
+    action: StepKind
+    reason: str
+    outcome: Outcome
+    detail: str = ""
+
+
+class NodeResult(_Report):
+    """What happened on one node. `error` is why nothing could be looked at or done there at all."""
+
+    name: str
+    error: str = ""
+    remedy: str = ""
+    steps: list[StepResult] = Field(default_factory=list[StepResult])
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that had to be done was done."""
+        return not self.error and all(step.outcome in {"planned", "done"} for step in self.steps)
+
+
+class DevicesResult(_Report):
+    """What happened to the device database, and what the queue's worker knows of it now."""
+
+    changed: bool
+    state: DevicesState
+    detail: str
+    pending: list[str] = Field(default_factory=list[str])
+
+
+class ApplyReport(_Report):
+    """What apply did, or with `check` would do."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    check: bool
+    ok: bool
+    changed: bool = Field(description="Whether something was changed, or with `check` would be")
+    nodes: list[NodeResult]
+    devices: DevicesResult
+
+
+class DeviceEntry(_Report):
+    """One declared device, where it is served, and whether the worker knows it."""
+
+    name: str
+    device_class: str
+    prefix: str
+    node: str
+    instance: str
+    state: DevicesState
+    unreachable: str = Field(description="Why it does not answer the worker; empty when it does or nobody knows")
+
+
+class DevicesReport(_Report):
+    """Every declared device."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    state: DevicesState
+    detail: str
+    devices: list[DeviceEntry]

@@ -1,0 +1,20 @@
+"""The inventory on the control machine: what people wrote, where they wrote it, and what is wrong with it."""
+
+from bluefleet.inventory._addresses import SiteAddresses, site_addresses
+from bluefleet.inventory._finding import Finding
+from bluefleet.inventory._rendering import Connection, Rendered, RenderingFailed, render
+from bluefleet.inventory._source import Inventory
+from bluefleet.inventory._validation import validate_inventory, validate_site_file
+
+__all__ = [
+    "Connection",
+    "Finding",
+    "Inventory",
+    "Rendered",
+    "RenderingFailed",
+    "SiteAddresses",
+    "render",
+    "site_addresses",
+    "validate_inventory",
+    "validate_site_file",
+]

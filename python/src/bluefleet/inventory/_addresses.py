@@ -1,0 +1,85 @@
+"""Everything a person or a program needs to connect to a site: addresses, and where credentials are. Never a secret."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from bluefleet.inventory._rendering import Rendered
+from bluefleet.model import Host, Site
+from bluefleet.site_file import load_site
+
+
+class Edge(BaseModel):
+    """The HTTPS door of the acquisition pod."""
+
+    url: str = Field(description="Base of the queue API (/api), the fleet API and the console")
+    ca_file: Path = Field(description="Authority that signed the site's certificates")
+    queue_api_key_file: Path = Field(description="File with the key for `Authorization: ApiKey …`")
+
+
+class Tiled(BaseModel):
+    """The data service."""
+
+    url: str = Field(description="Base of Tiled's API; the same authority as the edge's")
+    api_key_file: Path = Field(description="File with the API key")
+
+
+class KafkaListener(BaseModel):
+    """The document stream for consumers outside."""
+
+    bootstrap: str = Field(description="host:port, TLS with SASL PLAIN")
+    ca_file: Path = Field(description="Authority that signed its certificate")
+    username: str = Field(description="User who may read")
+    password_file: Path = Field(description="File with the user's password")
+    topic: str = Field(description="Topic of documents")
+
+
+class SiteAddresses(BaseModel):
+    """What `bluefleet site` prints; a pod that the site does not have is null."""
+
+    schema_version: int = 1
+    site: str = Field(description="Name of the site")
+    hosts: dict[str, Host] = Field(description="Hosts by name")
+    edge: Edge | None
+    tiled: Tiled | None
+    kafka: KafkaListener | None
+
+
+def site_addresses(rendered: Rendered) -> SiteAddresses:
+    """Put together what a rendered site says. Raises SiteFileInvalid."""
+    site = load_site(rendered.site_file)
+    secrets = rendered.control.secrets_dir
+    ca_file = rendered.control.pki_dir / "site" / "bundle.crt"
+    return SiteAddresses(
+        site=site.site,
+        hosts=site.hosts,
+        edge=_edge(site, secrets, ca_file),
+        tiled=_tiled(site, secrets),
+        kafka=None
+        if site.kafka is None
+        else KafkaListener(
+            bootstrap=site.kafka.bootstrap,
+            ca_file=ca_file,
+            username=site.kafka.username,
+            password_file=secrets / "kafka_listener_password",
+            topic=site.kafka.topic,
+        ),
+    )
+
+
+def _edge(site: Site, secrets: Path, ca_file: Path) -> Edge | None:
+    pod = site.pods.acquisition
+    if pod is None:
+        return None
+    return Edge(url=f"https://{_host(pod.address)}", ca_file=ca_file, queue_api_key_file=secrets / "queue_api_key")
+
+
+def _tiled(site: Site, secrets: Path) -> Tiled | None:
+    pod = site.pods.data
+    if pod is None:
+        return None
+    return Tiled(url=f"https://{_host(pod.address)}/tiled", api_key_file=secrets / "tiled_api_key")
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

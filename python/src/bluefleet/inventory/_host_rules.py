@@ -1,0 +1,121 @@
+"""Refuses what a role would refuse on the host, before any host is touched."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from bluefleet.inventory._finding import Finding
+from bluefleet.inventory._source import Inventory
+from bluefleet.inventory._specs import Roles
+from bluefleet.inventory._values import Values
+from bluefleet.inventory._yaml import is_template, line_at
+
+
+def transport_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
+    """`plain` lets anybody who can reach the port rule the node: it must be asked for twice."""
+    for host in inventory.hosts:
+        transport, entry = values.of(host, "docker_engine_transport")
+        acknowledged, _ = values.of(host, "docker_engine_plain_acknowledged")
+        if entry and transport == "plain" and str(acknowledged).lower() not in ("true", "yes"):
+            yield Finding(
+                entry.file,
+                entry.line,
+                host,
+                entry.name,
+                transport,
+                says="whoever reaches port 2375 of this host rules it: the transport is without any authentication",
+                remedy="Remove the line (tls is the default), or add docker_engine_plain_acknowledged: true beside it",
+            )
+
+
+def subid_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
+    """Two users with a common sub-id can write each other's files."""
+    for host in inventory.hosts:
+        users, entry = values.of(host, "subids_users")
+        if entry is None or is_template(users):
+            users, entry = values.of(host, "desktop_users")
+        if entry is None or not isinstance(users, list):
+            continue
+        ranges: list[tuple[int, int, str]] = []
+        for position, user in enumerate(cast("list[Any]", users)):
+            if not isinstance(user, dict) or "subid_start" not in user:
+                continue
+            declared = cast("dict[str, Any]", user)
+            name = str(declared.get("name"))
+            start = int(declared["subid_start"])
+            end = start + int(declared.get("subid_count", values.of(host, "subids_width")[0] or 65536))
+            for other_start, other_end, other in ranges:
+                if start < other_end and other_start < end:
+                    free = max(range_end for _, range_end, _ in ranges)
+                    yield Finding(
+                        entry.file,
+                        line_at(entry.node, (position, "subid_start")),
+                        host,
+                        f"{entry.name}[{position}].subid_start",
+                        start,
+                        f"sub-ids {start} to {end - 1} of {name} overlap {other_start} to {other_end - 1} of {other}",
+                        f"Begin at {free}, or leave subid_start out: a free range is chosen then",
+                    )
+            ranges.append((start, end, name))
+
+
+def package_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
+    """What is built into the worker must be the same tomorrow."""
+    for host in inventory.members("acquisition"):
+        packages, entry = values.of(host, "acquisition_packages")
+        if entry is None or not isinstance(packages, list):
+            continue
+        for position, package in enumerate(cast("list[Any]", packages)):
+            text = str(package)
+            if is_template(text) or "==" in text or "@" in text or text.startswith((".", "/")):
+                continue
+            yield Finding(
+                entry.file,
+                line_at(entry.node, (position,)),
+                host,
+                f"{entry.name}[{position}]",
+                text,
+                says="this requirement is not pinned, so the worker would be another one tomorrow",
+                remedy=f"Write {text}==<version>, or the path of a package, which begins with ./ or /",
+            )
+
+
+def secret_findings(roles: Roles, folder: Path) -> Iterator[Finding]:
+    """Secrets that are missing are made by the first converge; those that are there must be private and not empty."""
+    if not folder.is_dir():
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        says = f"other users of this machine may look into it (mode {mode:04o})"
+        yield Finding(folder, 1, variable="site_secrets_dir", says=says, remedy=f"chmod 0700 {folder}")
+    declared: dict[str, Any] = roles.lists.get("site_secrets", {})
+    for path in sorted(folder.iterdir()):
+        if not path.is_file():
+            continue
+        about = declared.get(path.name, {}).get("description", "a secret")
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            says = f"other users of this machine may read it (mode {mode:04o}): {about}"
+            yield Finding(path, 1, variable=path.name, says=says, remedy=f"chmod 0600 {path}")
+        if path.stat().st_size == 0:
+            says = f"the secret is empty: {about}"
+            yield Finding(
+                path, 1, variable=path.name, says=says, remedy="Write it, or remove the file: it is made anew then"
+            )
+
+
+def file_findings(values: Values) -> Iterator[Finding]:
+    """Files of the control machine that the inventory names must be there."""
+    for variable in ("site_ca_bundle",):
+        value, entry = values.of("localhost", variable)
+        if entry is None or not isinstance(value, str) or not value or is_template(value):
+            continue
+        path = Path(value).expanduser()
+        if not path.is_file():
+            says, remedy = "there is no such file on this machine", "Give the path of a file with PEM certificates"
+        elif "-----BEGIN CERTIFICATE-----" not in path.read_text(encoding="utf-8", errors="replace"):
+            says, remedy = "there is no certificate in it", "Give the path of a file with PEM certificates"
+        else:
+            continue
+        yield Finding(entry.file, entry.line, None, variable, value, says, remedy)

@@ -1,0 +1,44 @@
+"""All checks of an inventory, in the order in which a person would want to hear of them."""
+
+from pathlib import Path
+
+from bluefleet.inventory._finding import Finding
+from bluefleet.inventory._groups import group_findings
+from bluefleet.inventory._host_rules import (
+    file_findings,
+    package_findings,
+    secret_findings,
+    subid_findings,
+    transport_findings,
+)
+from bluefleet.inventory._site_findings import site_findings
+from bluefleet.inventory._source import Inventory
+from bluefleet.inventory._specs import Roles
+from bluefleet.inventory._values import Values
+from bluefleet.inventory._variables import variable_findings
+
+
+def validate_inventory(folder: Path, checkout: Path) -> list[Finding]:
+    """Check what can be known from the files alone: nothing is templated, nobody is asked."""
+    inventory = Inventory(folder)
+    if not inventory.hosts:
+        return inventory.findings or [
+            Finding(inventory.hosts_file, 1, says="there are no hosts", remedy="Copy inventories/example and mend it")
+        ]
+    roles = Roles(checkout / "roles")
+    values = Values(inventory, roles)
+    return [
+        *inventory.findings,
+        *group_findings(inventory),
+        *variable_findings(inventory, roles),
+        *transport_findings(inventory, values),
+        *subid_findings(inventory, values),
+        *package_findings(inventory, values),
+        *file_findings(values),
+        *secret_findings(roles, values.path("site_secrets_dir", ".state/secrets")),
+    ]
+
+
+def validate_site_file(folder: Path, site_file: Path, checkout: Path) -> list[Finding]:
+    """Check the site file that Ansible rendered from the inventory."""
+    return list(site_findings(Inventory(folder), Roles(checkout / "roles"), site_file, checkout))

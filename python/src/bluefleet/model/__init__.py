@@ -1,0 +1,44 @@
+"""What a site is, as pydantic models: the shape of `fleet.yml`, rendered from the inventory.
+
+Nothing here reads a file or talks to a machine; `bluefleet.site_file` reads, `bluefleet.engine` talks.
+"""
+
+from bluefleet.model._device import Device
+from bluefleet.model._instance import Health, Instance, Port, Ulimit, Volume
+from bluefleet.model._names import DeviceName, HostName, InstanceName, SiteName
+from bluefleet.model._node import Host, Node, Transport
+from bluefleet.model._problems import Location, Problem, dotted, shape_problems
+from bluefleet.model._rules import did_you_mean, site_problems
+from bluefleet.model._services import Acquisition, Image, Kafka, Pod, Pods, Registry
+from bluefleet.model._site import PlacedDevice, Site, schema_text
+
+__all__ = [
+    "Acquisition",
+    "Device",
+    "DeviceName",
+    "Health",
+    "Host",
+    "HostName",
+    "Image",
+    "Instance",
+    "InstanceName",
+    "Kafka",
+    "Location",
+    "Node",
+    "PlacedDevice",
+    "Pod",
+    "Pods",
+    "Port",
+    "Problem",
+    "Registry",
+    "Site",
+    "SiteName",
+    "Transport",
+    "Ulimit",
+    "Volume",
+    "did_you_mean",
+    "dotted",
+    "schema_text",
+    "shape_problems",
+    "site_problems",
+]

@@ -1,0 +1,118 @@
+"""An instance: one container on one node that drives one piece of hardware, with all that hardware asks for."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from bluefleet.model._base import Declared
+from bluefleet.model._device import Device
+from bluefleet.model._names import AbsolutePath, ImageKey, InstanceName, PortNumber
+
+_HardwareDevice = Annotated[str, StringConstraints(pattern=r"^/dev/[^:\s]+(:/dev/[^:\s]+)?(:r?w?m?)?$")]
+_CgroupRule = Annotated[str, StringConstraints(pattern=r"^[abc] (\d+|\*):(\d+|\*) r?w?m?$")]
+_Capability = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z_]+$")]
+_VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Port(Declared):
+    """A port of the node at which an instance answers, besides Channel Access."""
+
+    port: PortNumber = Field(description="Port on the node")
+    container_port: PortNumber | None = Field(
+        default=None, description="Port inside the container when it is another one (network: bridge only)"
+    )
+    protocol: Literal["tcp", "udp"] = Field(default="tcp", description="Transport protocol")
+
+
+class Volume(Declared):
+    """A folder of the node, or a named volume of its engine, that a container sees."""
+
+    source: str = Field(
+        pattern=r"^(/\S*|[A-Za-z0-9][A-Za-z0-9_.-]+)$",
+        description="Absolute path on the node, or the name of a volume of its engine",
+    )
+    target: AbsolutePath = Field(description="Absolute path inside the container")
+    read_only: bool = Field(default=False, description="Whether the container may only read it")
+
+
+class Ulimit(Declared):
+    """A limit of the kernel on the processes of a container; -1 is unlimited."""
+
+    soft: int = Field(ge=-1, description="Limit that a process starts with")
+    hard: int = Field(ge=-1, description="Limit that a process may raise its own to")
+
+
+class Health(Declared):
+    """How the engine finds out whether an instance does its work."""
+
+    command: list[str] = Field(min_length=1, description="Command run inside the container; healthy when it exits 0")
+    interval_seconds: float = Field(default=30, gt=0, description="Time between two checks")
+    timeout_seconds: float = Field(default=5, gt=0, description="Time after which a check has failed")
+    start_period_seconds: float = Field(default=20, ge=0, description="Time to start in which failures do not count")
+    retries: int = Field(default=3, ge=1, description="Failures in a row that make it unhealthy")
+
+
+class Instance(Declared):
+    """One container on one node. Only what reaches the container is part of its spec; `devices` is not."""
+
+    name: InstanceName
+    image: ImageKey
+    command: list[str] = Field(default_factory=list, description="Arguments given to the image; empty for its own")
+    channel_access_port: PortNumber | None = Field(
+        default=None, description="TCP and UDP port of its Channel Access server; none when it is not an IOC"
+    )
+    devices: list[Device] = Field(default_factory=list[Device], description="Devices that this instance serves")
+    environment: dict[_VariableName, str] = Field(
+        default_factory=dict, description="Environment variables; no secrets, any engine client can read them"
+    )
+    network: Literal["host", "bridge"] = Field(
+        default="host", description="The node's own network, or one of the engine with published ports"
+    )
+    ports: list[Port] = Field(default_factory=list[Port], description="Ports besides that of Channel Access")
+    volumes: list[Volume] = Field(default_factory=list[Volume], description="Folders of the node and named volumes")
+    hardware_devices: list[_HardwareDevice] = Field(
+        default_factory=list, description="Device files of the node, such as /dev/bus/usb or /dev/ttyUSB0:/dev/scope"
+    )
+    device_cgroup_rules: list[_CgroupRule] = Field(
+        default_factory=list, description="Kinds of device files allowed even when plugged in later: 'c 189:* rwm'"
+    )
+    privileged: bool = Field(default=False, description="All rights on the node, for drivers that cannot do with less")
+    capabilities: list[_Capability] = Field(
+        default_factory=list, description="Single rights of the kernel added, such as SYS_NICE"
+    )
+    ulimits: dict[str, Ulimit] = Field(
+        default_factory=dict[str, Ulimit], description="Kernel limits by name: rtprio, memlock"
+    )
+    user: str | None = Field(
+        default=None,
+        pattern=r"^\d+(:\d+)?$",
+        description="uid or 'uid:gid' it runs as; none for the image's own user",
+    )
+    groups: list[int] = Field(
+        default_factory=list[int], description="Supplementary gids, such as that of dialout on the node"
+    )
+    memory_limit: str | None = Field(
+        default=None, pattern=r"^[1-9]\d*[kmg]$", description="Most memory it may use, such as 512m"
+    )
+    cpu_limit: float | None = Field(default=None, gt=0, description="Most processors it may use, such as 1.5")
+    stop_signal: str | None = Field(
+        default=None, pattern=r"^SIG[A-Z0-9+]+$", description="Signal that asks it to stop; none for the image's own"
+    )
+    stop_grace_seconds: int = Field(default=10, ge=0, description="Time to stop before it is killed")
+    health: Health | None = Field(default=None, description="Its health check; none for the image's own")
+
+    @model_validator(mode="after")
+    def _published_ports_belong_to_a_bridge(self) -> "Instance":
+        if self.network == "host" and any(port.container_port is not None for port in self.ports):
+            raise ValueError("container_port has no meaning with network: host; leave it out or use network: bridge")
+        return self
+
+    @property
+    def pv_prefix(self) -> str | None:
+        """The prefix its command serves: what follows `--prefix`, as every caproto IOC spells it."""
+        for position, word in enumerate(self.command):
+            if word == "--prefix" and position + 1 < len(self.command):
+                return self.command[position + 1]
+            if word.startswith("--prefix="):
+                return word.removeprefix("--prefix=")
+        return None

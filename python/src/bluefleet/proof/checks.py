@@ -1,0 +1,277 @@
+"""The promises one by one. A check returns nothing when one is kept, and says what was found when it isn't."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from bluefleet.proof.facts import Engine, Host, Site
+
+# A closed port is refused or, by the firewall, silent; the site's own network answers within milliseconds.
+SILENCE = 1.5
+ANSWER = 15.0
+# A document that waits longer than this on its way is not on its way.
+DELIVERY = 20.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise: what is promised of which host, and how to look."""
+
+    host: str
+    promise: str
+    remedy: str
+    look: Callable[[], str | None]
+
+
+def all_checks(site: Site) -> list[Check]:
+    """Every promise of the site that can be proved from here."""
+    own = _own_addresses(site)
+    checks: list[Check] = []
+    for name, host in site.hosts.items():
+        # From a machine of the site itself, ports are seen that nobody else sees.
+        if not own:
+            checks += _port_checks(site, name, host)
+    for engine in site.engines:
+        if engine.transport == "tls":
+            checks += _engine_checks(site, engine)
+    if site.registry is not None:
+        checks += _registry_checks(site)
+    if site.acquisition is not None:
+        checks += _acquisition_checks(site, site.acquisition)
+    if site.data is not None:
+        checks += _data_checks(site, site.data)
+    if site.acquisition is not None and site.data is not None:
+        checks.append(_document_check(site, site.acquisition, site.data))
+    return checks
+
+
+def _own_addresses(site: Site) -> set[str]:
+    """Addresses of the site that are this machine's."""
+    found: set[str] = set()
+    for host in site.hosts.values():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((host.address, 9))
+            if probe.getsockname()[0] == socket.gethostbyname(host.address):
+                found.add(host.address)
+    return found
+
+
+def _port_checks(site: Site, name: str, host: Host) -> Iterator[Check]:
+    groups = {*host.groups, "all"}
+    here = {port.port for port in site.ports.values() if groups & set(port.hosts) and "any" in port.clients}
+    elsewhere = {port.port for port in site.ports.values()} | set(site.never) | set(host.hardware_ports)
+    table = "see the port table (site_ports in roles/_site) and `nft list table inet bluefleet` on that host"
+    for port in sorted(here):
+        yield Check(name, f"port {port} answers", table, lambda port=port: _must_answer(host.address, port))
+    for port in sorted(elsewhere - here):
+        yield Check(name, f"port {port} does not answer", table, lambda port=port: _must_not_answer(host.address, port))
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=SILENCE):
+            return True
+    except OSError:
+        return False
+
+
+def _must_answer(address: str, port: int) -> str | None:
+    return None if _answers(address, port) else "nothing answers"
+
+
+def _must_not_answer(address: str, port: int) -> str | None:
+    return "something answers" if _answers(address, port) else None
+
+
+def _engine_checks(site: Site, engine: Engine) -> Iterator[Check]:
+    address = site.address(engine.host)
+    remedy = f"see /etc/docker/daemon.json on {engine.host}: tlsverify and tlscacert of the engine CA"
+    clients: dict[str, tuple[Path, Path] | None] = {
+        "without a certificate": None,
+        "with a certificate of the site CA": (site.stranger_certificate, site.stranger_key),
+    }
+    for who, certificate in clients.items():
+        yield Check(
+            engine.host,
+            f"engine refuses a client {who}",
+            remedy,
+            lambda certificate=certificate: _must_refuse(address, engine.port, certificate),
+        )
+
+
+def _must_refuse(address: str, port: int, certificate: tuple[Path, Path] | None) -> str | None:
+    """A port that the firewall keeps from us refuses us too."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    # Whether it is the right engine is not the question here; its answer to a stranger is.
+    context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    try:
+        with (
+            socket.create_connection((address, port), timeout=SILENCE) as plain,
+            context.wrap_socket(plain, server_hostname=address) as secure,
+        ):
+            secure.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            answer = secure.recv(64)
+    except OSError:
+        return None
+    return f"it answered {answer[:30]!r}" if answer else None
+
+
+def _registry_checks(site: Site) -> Iterator[Check]:
+    host = next(name for name, each in site.hosts.items() if "manager" in each.groups)
+    url = f"{'https' if site.registry_tls else 'http'}://{site.registry}/v2"
+    remedy = "see the htpasswd of role registry on that host"
+    pushes = {
+        "refuses anonymous reading": lambda: _status(site, "GET", f"{url}/", None, 401),
+        "refuses anonymous pushes": lambda: _status(site, "POST", f"{url}/bluefleet/proof/blobs/uploads/", None, 401),
+    }
+    for promise, look in pushes.items():
+        yield Check(host, f"registry {promise}", remedy, look)
+
+
+def _acquisition_checks(site: Site, host: str) -> Iterator[Check]:
+    edge, key = f"https://{site.address(host)}", site.queue_api_key_file
+    remedy = f"docker compose -p acquisition ps, and logs, on {host}"
+    looks: dict[str, Callable[[], str | None]] = {
+        "edge is well": lambda: _status(site, "GET", f"{edge}/healthz", None, 200),
+        "queue refuses who has no key": lambda: _status(site, "GET", f"{edge}/api/queue/get", None, 401),
+        "queue answers": lambda: _status(site, "GET", f"{edge}/api/status", key, 200),
+        "forwarder is well": lambda: _says_ok(site, f"{edge}/documents/status"),
+        "Kafka takes the listener's login": lambda: _kafka(site, host, right=True),
+        "Kafka refuses a wrong login": lambda: _kafka(site, host, right=False),
+    }
+    for promise, look in looks.items():
+        yield Check(host, promise, remedy, look)
+
+
+def _data_checks(site: Site, host: str) -> Iterator[Check]:
+    edge, key = f"https://{site.address(host)}", site.tiled_api_key_file
+    remedy = f"docker compose -p data ps, and logs, on {host}"
+    looks: dict[str, Callable[[], str | None]] = {
+        "edge is well": lambda: _status(site, "GET", f"{edge}/healthz", None, 200),
+        "Tiled refuses who has no key": lambda: _status(site, "GET", f"{edge}/tiled/api/v1/metadata/runs", None, 401),
+        "Tiled answers from its catalogue": lambda: _status(
+            site, "GET", f"{edge}/tiled/api/v1/metadata/runs", key, 200
+        ),
+        "Tiled answers from Mongo": lambda: _status(site, "GET", f"{edge}/tiled/api/v1/metadata/mongo", key, 200),
+        "Mongo sink is well": lambda: _says_ok(site, f"{edge}/sinks/mongo/status"),
+        "Tiled sink is well": lambda: _says_ok(site, f"{edge}/sinks/tiled/status"),
+    }
+    for promise, look in looks.items():
+        yield Check(host, promise, remedy, look)
+
+
+def _document_check(site: Site, acquisition: str, data: str) -> Check:
+    return Check(
+        data,
+        "documents arrive in both databases",
+        "bluefleet documents verify -1; docker compose -p data logs mongo-sink tiled-sink on that host",
+        lambda: _documents_arrive(site, acquisition, data),
+    )
+
+
+def _documents_arrive(site: Site, acquisition: str, data: str) -> str | None:
+    """Nothing waits in spool or Kafka, and the last run, if there is one, is in both databases as it was spooled.
+
+    No document is made for this: a site's databases hold measurements, not probes.
+    """
+    spool = f"https://{site.address(acquisition)}/documents"
+    sinks = f"https://{site.address(data)}/sinks"
+    end = time.monotonic() + DELIVERY
+    while True:
+        waiting = _waiting(site, spool, sinks)
+        if waiting is None:
+            break
+        if time.monotonic() > end:
+            return waiting
+        time.sleep(0.5)
+    last = _json(site, f"{spool}/runs/-1")
+    if last is None:
+        return None
+    for sink in ("mongo", "tiled"):
+        stored = _json(site, f"{sinks}/{sink}/runs/{last['run']}")
+        if stored is None:
+            return f"run {last['run']} is not in {sink}"
+        if stored["stop"] != last["stop"] and last["stop"] is not None:
+            return f"run {last['run']} ended differently in {sink}"
+    return None
+
+
+def _waiting(site: Site, spool: str, sinks: str) -> str | None:
+    writers = (_json(site, f"{spool}/status") or {}).get("writers", {})
+    backlog = {name: writer["backlog"] for name, writer in writers.items() if writer["backlog"]}
+    if backlog:
+        return f"documents wait in the spool: {backlog}"
+    lag = {sink: (_json(site, f"{sinks}/{sink}/status") or {}).get("lag", "unknown") for sink in ("mongo", "tiled")}
+    return f"documents wait in Kafka: {lag}" if any(lag.values()) else None
+
+
+def _kafka(site: Site, host: str, *, right: bool) -> str | None:
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    password = site.kafka_password_file.read_text(encoding="utf-8").strip() if right else "not the password"
+    admin = AdminClient(
+        {
+            "bootstrap.servers": f"{site.address(host)}:{site.ports['kafka'].port}",
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": "listener",
+            "sasl.password": password,
+            "ssl.ca.location": str(site.ca_file),
+            "log_level": 0,
+        }
+    )
+    try:
+        admin.list_topics(timeout=ANSWER if right else 5)
+    except KafkaException as error:
+        return str(error) if right else None
+    return None if right else "it was let in"
+
+
+def _client(site: Site) -> httpx.Client:
+    # The site's authority only, and no proxy, whatever this machine's environment says.
+    trust = ssl.create_default_context(cafile=str(site.ca_file))
+    return httpx.Client(verify=trust, trust_env=False, timeout=ANSWER)
+
+
+def _ask(site: Site, verb: str, url: str, key_file: Path | None) -> httpx.Response:
+    headers = {"Authorization": f"ApiKey {key_file.read_text(encoding='utf-8').strip()}"} if key_file else {}
+    with _client(site) as client:
+        return client.request(verb, url, headers=headers)
+
+
+def _status(site: Site, verb: str, url: str, key_file: Path | None, wanted: int) -> str | None:
+    try:
+        answer = _ask(site, verb, url, key_file)
+    except httpx.HTTPError as error:
+        return f"{url}: {error or type(error).__name__}"
+    if answer.status_code == wanted:
+        return None
+    return f"{url} answered {answer.status_code}, not {wanted}: {answer.text[:120]}"
+
+
+def _says_ok(site: Site, url: str) -> str | None:
+    try:
+        answer = _ask(site, "GET", url, None)
+        content = cast("dict[str, Any]", answer.json())
+    except (httpx.HTTPError, json.JSONDecodeError) as error:
+        return f"{url}: {error or type(error).__name__}"
+    return None if content.get("ok") else f"{url}: {'; '.join(content.get('problems', [])) or content}"
+
+
+def _json(site: Site, url: str) -> dict[str, Any] | None:
+    """The answer, or nothing when there is none of it."""
+    answer = _ask(site, "GET", url, None)
+    return cast("dict[str, Any]", answer.json()) if answer.is_success else None

@@ -1,0 +1,76 @@
+"""A real IOC on this machine's loopback: caproto's mini_beamline and friends, each on a port of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+START_DEADLINE = 30.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Ioc:
+    """One IOC that a test may stop and start again on the same port."""
+
+    name: str
+    prefix: str
+    port: int = field(default_factory=_free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = {**os.environ, "EPICS_CA_SERVER_PORT": str(self.port), "EPICS_CAS_SERVER_PORT": str(self.port)}
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-W", "ignore", "-m", f"caproto.ioc_examples.{self.name}",
+                "--prefix", self.prefix, "--interfaces", "127.0.0.1",
+            ],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        end = time.monotonic() + START_DEADLINE
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(f"{self.name} doesn't listen on {self.port}")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@dataclass(frozen=True)
+class Iocs:
+    """The IOCs of a test session."""
+
+    beamline: Ioc
+    walk: Ioc
+
+
+@pytest.fixture(scope="session")
+def iocs() -> Iterator[Iocs]:
+    """Both run; libca is told of them before anything loads it."""
+    both = Iocs(Ioc("mini_beamline", "mini:"), Ioc("random_walk", "random_walk:"))
+    addresses = [f"127.0.0.1:{ioc.port}" for ioc in (both.beamline, both.walk)]
+    os.environ["EPICS_CA_ADDR_LIST"] = " ".join(addresses)
+    os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
+    for ioc in (both.beamline, both.walk):
+        ioc.start()
+    yield both
+    for ioc in (both.beamline, both.walk):
+        ioc.stop()

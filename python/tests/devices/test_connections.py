@@ -1,0 +1,102 @@
+"""What a dead device does: it is named with the reason, stops nobody else, and joins when it is back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bluesky import RunEngine
+from bluesky.plans import count
+from bluesky.run_engine import call_in_bluesky_event_loop
+
+from bluefleet.acquisition.guard import DeviceUnreachable, refuse_unreachable
+from bluefleet.devices import Axis, Detector, RandomWalk, connections
+from bluefleet.devices.connections import Connections
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def until(condition: Callable[[], bool], deadline: float = 30.0) -> None:
+    end = time.monotonic() + deadline
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def engine(iocs: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunEngine]:
+    monkeypatch.setattr(connections, "CONNECT_DEADLINE", 1.0)
+    monkeypatch.setattr(connections, "CHECK_DEADLINE", 3.0)
+    monkeypatch.setattr(connections, "RETRY_INTERVAL", 0.3)
+    yield RunEngine({})
+    for ioc in (iocs.beamline, iocs.walk):
+        if ioc.process is None:
+            ioc.start()
+
+
+def add(site: Connections, refused: dict[str, str] | None = None, **devices: Any) -> None:
+    call_in_bluesky_event_loop(site.add(devices, refused or {}), timeout=20)
+
+
+def test_a_dead_device_stops_no_other_and_is_named_with_the_reason(engine: RunEngine, tmp_path: Path) -> None:
+    site = Connections(tmp_path / "devices.json")
+    begun = time.monotonic()
+    add(
+        site,
+        {"broken": "no such class"},
+        ghost=Axis("nobody:", name="ghost"),
+        other=Axis("nothing:", name="other"),
+        pinhole=Detector("mini:ph:", name="pinhole"),
+    )
+    assert time.monotonic() - begun < 4, "dead devices are waited for side by side"
+    assert set(site.unreachable()) == {"ghost", "other", "broken"}
+    assert "nobody:mtr" in site.unreachable()["ghost"]
+    written = json.loads((tmp_path / "devices.json").read_text(encoding="utf-8"))
+    assert written["devices"]["pinhole"]["connected"] is True
+    assert written["devices"]["broken"]["reason"] == "no such class"
+
+
+def test_a_plan_that_needs_a_dead_device_is_refused_by_name_before_it_opens_a_run(engine: RunEngine) -> None:
+    site = Connections()
+    pinhole, ghost = Detector("mini:ph:", name="pinhole"), Axis("nobody:", name="ghost")
+    add(site, pinhole=pinhole, ghost=ghost)
+    engine.preprocessors.append(refuse_unreachable(site))
+    documents: list[str] = []
+    engine.subscribe(lambda name, _: documents.append(name))
+    with pytest.raises(DeviceUnreachable, match=r"device ghost is not available: no answer from nobody:mtr"):
+        engine(count([pinhole, ghost]))
+    assert documents == []
+    engine(count([pinhole]))
+    assert documents == ["start", "descriptor", "event", "stop"]
+
+
+def test_a_device_joins_when_its_ioc_comes_back(engine: RunEngine, iocs: Any) -> None:
+    site = Connections()
+    iocs.walk.stop()
+    walk = RandomWalk("random_walk:", name="walk")
+    add(site, walk=walk)
+    assert "walk" in site.unreachable()
+    iocs.walk.start()
+    until(lambda: not site.unreachable())
+    engine.preprocessors.append(refuse_unreachable(site))
+    engine(count([walk]))
+
+
+def test_a_device_that_dies_is_noticed_and_usable_at_once_when_it_is_back(engine: RunEngine, iocs: Any) -> None:
+    site = Connections()
+    walk = RandomWalk("random_walk:", name="walk")
+    add(site, walk=walk)
+    engine.preprocessors.append(refuse_unreachable(site))
+    engine(count([walk]))
+    iocs.walk.stop()
+    until(lambda: "walk" in site.unreachable())
+    with pytest.raises(DeviceUnreachable):
+        engine(count([walk]))
+    iocs.walk.start()
+    # No wait for a search that libca may put off for a minute.
+    engine(count([walk]))
+    assert not site.unreachable()

@@ -1,0 +1,112 @@
+"""Documents as bytes."""
+
+import datetime
+import pickle
+
+import msgpack
+import numpy as np
+import pytest
+
+from bluefleet.documents.codec import BSON_SAFE, DEFAULT_LIMIT, decode, encode
+from bluefleet.documents.errors import DocumentRefused, DocumentUnreadable
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12, dtype="<u2").reshape(3, 4),
+        np.array([1.5, np.nan, -0.0, np.inf]),
+        np.arange(24).reshape(2, 3, 4)[:, ::2, :],
+        np.array([(1, 2.5)], dtype=[("a", "<i4"), ("b", "<f8")]),
+        np.array(["é", "abc"]),
+        np.zeros((0, 4)),
+        np.array([True, False]),
+    ],
+    ids=str,
+)
+def test_arrays_survive_bit_for_bit(array: np.ndarray) -> None:
+    name, document = decode(encode("event", {"data": {"image": array}}))
+    back = document["data"]["image"]
+    assert name == "event"
+    assert back.dtype == array.dtype
+    assert back.shape == array.shape
+    assert back.tobytes() == array.tobytes()
+
+
+def test_scalars_of_numpy_and_python_survive() -> None:
+    values = {
+        "a": np.float32(1.1),
+        "b": 2**63,
+        "c": float("inf"),
+        "d": None,
+        "e": "ü",
+        "f": [1, [2.5]],
+        "g": 1 + 2j,
+    }
+    assert decode(encode("event", values))[1] == values
+
+
+def test_the_bytes_are_those_of_bluesky_kafka() -> None:
+    import msgpack_numpy
+
+    document = {"uid": "x", "data": {"a": np.arange(3)}}
+    theirs = msgpack.packb(["event", document], default=msgpack_numpy.encode, use_bin_type=True)
+    assert encode("event", document) == theirs
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (datetime.datetime.now(tz=datetime.UTC), "datetime"),
+        ({1, 2}, "set"),
+        (2**70, "64 bits"),
+        (np.array([object()]), "Python objects"),
+    ],
+    ids=["datetime", "set", "huge integer", "object array"],
+)
+def test_what_cannot_travel_is_refused_by_the_name_of_its_key(value: object, why: str) -> None:
+    with pytest.raises(DocumentRefused, match=rf"sample\.holder.*{why}"):
+        encode("start", {"uid": "x", "sample": {"holder": value}})
+
+
+def test_a_document_above_the_limit_is_refused_naming_its_largest_part() -> None:
+    with pytest.raises(DocumentRefused, match=r"above the limit.*data\.image") as caught:
+        encode(
+            "event",
+            {"data": {"image": np.zeros(DEFAULT_LIMIT, dtype="u1"), "small": 1}},
+        )
+    assert "StreamResource" in str(caught.value)
+
+
+def test_an_array_that_no_database_document_can_hold_is_refused() -> None:
+    with pytest.raises(DocumentRefused, match=r"data\.image"):
+        encode("event", {"data": {"image": np.zeros(BSON_SAFE + 1, dtype="u1")}})
+    encode("event", {"data": {"image": np.zeros(BSON_SAFE - 100, dtype="f8")}})
+
+
+def test_what_came_from_a_network_is_never_unpickled() -> None:
+    evil = {
+        b"nd": True,
+        b"type": "|O",
+        b"kind": b"O",
+        b"shape": [1],
+        b"data": pickle.dumps(print),
+    }
+    with pytest.raises(DocumentUnreadable, match="unpickled"):
+        decode(msgpack.packb(["event", {"data": evil}]))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xc1",
+        b"hello",
+        msgpack.packb({"a": 1}),
+        msgpack.packb(["event"]),
+        b"\x92\xa5ev",
+    ],
+)
+def test_bytes_that_are_no_document_are_unreadable(body: bytes) -> None:
+    with pytest.raises(DocumentUnreadable):
+        decode(body)

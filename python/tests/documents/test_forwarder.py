@@ -1,0 +1,96 @@
+"""The forwarder while Kafka is away: it looks after writers all the same. Delivery itself is tested with a real Kafka."""
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from documents_of_runs import make_run, uid_of
+from killable_writer import StartWriter
+from test_spool import WRITE_FOR_EVER, spooled
+
+from bluefleet.documents import Publisher, Spool
+from bluefleet.documents.errors import RunNotFound, SettingsWrong
+from bluefleet.documents.forwarder import Forwarder
+from bluefleet.documents.settings import ForwarderSettings
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Return when it is true; fail when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "took too long"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def forwarder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forwarder]:
+    """A forwarder whose Kafka does not answer."""
+    settings = ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9", status_port=1)
+    monkeypatch.setattr("bluefleet.documents.kafka.DEADLINE", 0.3)
+    free = settings.model_copy(update={"status_port": 0})
+    service = Forwarder(free)
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    yield service
+    service.stop()
+    thread.join()
+
+
+def ask(service: Forwarder, path: str) -> dict:
+    with urllib.request.urlopen(f"http://127.0.0.1:{service.status_server.port}{path}", timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_the_run_of_a_killed_writer_is_closed_without_a_new_worker(
+    tmp_path: Path, forwarder: Forwarder, start_writer: StartWriter
+) -> None:
+    writer = start_writer(WRITE_FOR_EVER)
+    assert writer.stdout is not None
+    for _ in range(30):
+        writer.stdout.readline()
+    time.sleep(1.5)
+    assert "stop" not in [name for name, _ in spooled(tmp_path)], "the run of a live writer was closed"
+    writer.kill()
+    writer.wait()
+    wait_for(lambda: spooled(tmp_path)[-1][0] == "stop")
+    stop = spooled(tmp_path)[-1][1]
+    assert stop["exit_status"] == "fail"
+    assert "closed by the forwarder" in stop["reason"]
+    # And only once.
+    time.sleep(1.5)
+    assert [name for name, _ in spooled(tmp_path)].count("stop") == 1
+
+
+def test_documents_wait_and_the_status_says_for_what(tmp_path: Path, forwarder: Forwarder) -> None:
+    run = make_run(10, scan_id=42)
+    with Spool(tmp_path, writer="worker") as spool:
+        publish = Publisher(spool)
+        for name, document in run:
+            publish(name, document)
+        wait_for(lambda: "worker" in ask(forwarder, "/status")["writers"])
+        wait_for(lambda: "Kafka" in str(ask(forwarder, "/status")["problems"]))
+        status = ask(forwarder, "/status")
+        assert status["writers"]["worker"]["backlog"] == len(run)
+        assert "Kafka at 127.0.0.1:9" in status["problems"][0]
+        assert ask(forwarder, "/healthz") == {"ok": True}
+        for reference in (uid_of(run), uid_of(run)[:8], "42", "-1"):
+            assert ask(forwarder, f"/runs/{reference}")["run"] == uid_of(run)
+        assert ask(forwarder, "/runs/-1")["streams"]["primary"]["events"] == 10
+
+
+def test_a_run_that_is_not_there_is_said_so(tmp_path: Path, forwarder: Forwarder) -> None:
+    for reference in ("-1", "7", "deadbeef", "?"):
+        with pytest.raises(RunNotFound):
+            forwarder.run_in_spool(reference)
+
+
+def test_settings_that_are_wrong_are_named() -> None:
+    with pytest.raises(SettingsWrong, match="BLUEFLEET_STATUS_PORT"):
+        ForwarderSettings.from_environment({"BLUEFLEET_STATUS_PORT": "many"})
+    settings = ForwarderSettings.from_environment({"BLUEFLEET_SITE": "lab", "BLUEFLEET_SPOOL_DIR": "/x"})
+    assert settings.topic == "lab.bluesky.documents"
+    assert settings.spool_dir == Path("/x")

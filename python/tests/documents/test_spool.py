@@ -1,0 +1,240 @@
+"""The spool: what was appended is there afterwards, whatever happens to its writer."""
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from documents_of_runs import make_run, uid_of
+from killable_writer import StartWriter
+
+from bluefleet.documents import Publisher, Spool, codec, spool_store
+from bluefleet.documents.errors import SpoolBusy, SpoolFailed, SpoolFull
+
+WRITE_FOR_EVER = """
+    import time
+    from bluefleet.documents import Publisher, Spool
+    from event_model import compose_run
+    publish = Publisher(Spool(folder, writer="worker"))
+    run = compose_run()
+    publish("start", run.start_doc)
+    stream = run.compose_descriptor(
+        name="primary", data_keys={"x": {"dtype": "number", "shape": [], "source": "s"}},
+        object_keys={}, configuration={}, hints={})
+    publish("descriptor", stream.descriptor_doc)
+    while True:
+        event = stream.compose_event(data={"x": 1.0}, timestamps={"x": 0.0})
+        publish("event", event)
+        print(event["seq_num"], time.monotonic(), flush=True)
+        time.sleep(0.001)
+"""
+
+
+def spooled(folder: Path, writer: str = "worker") -> list[tuple[str, dict]]:
+    """All documents of a spool, in order."""
+    connection = spool_store.connect(folder / f"{writer}.sqlite")
+    found = spool_store.undelivered(connection, after=0, documents=10**6, size=10**9)
+    connection.close()
+    return [codec.decode(document.body) for document in found]
+
+
+def test_documents_are_kept_in_order(tmp_path: Path) -> None:
+    run = make_run(300)
+    with Spool(tmp_path, writer="worker") as spool:
+        publish = Publisher(spool)
+        for name, document in run:
+            publish(name, document)
+    assert spooled(tmp_path) == run
+
+
+def test_a_killed_writer_loses_nothing_older_than_a_second(tmp_path: Path, start_writer: StartWriter) -> None:
+    writer = start_writer(WRITE_FOR_EVER)
+    assert writer.stdout is not None
+    emitted: list[tuple[int, float]] = []
+    writer.stdout.readline()
+    deadline = time.monotonic() + 2.5
+    while time.monotonic() < deadline:
+        number, at = writer.stdout.readline().split()
+        emitted.append((int(number), float(at)))
+    writer.kill()
+    killed = time.monotonic()
+    writer.wait()
+
+    stored = [document["seq_num"] for name, document in spooled(tmp_path) if name == "event"]
+    due = [number for number, at in emitted if at < killed - 1]
+    assert len(due) > 100
+    # The first was read away to know that the writer is at work.
+    assert stored[1 : len(due) + 1] == due
+    assert stored == list(range(1, len(stored) + 1))
+
+
+def test_the_next_writer_closes_the_run_of_a_killed_one_and_goes_on(tmp_path: Path, start_writer: StartWriter) -> None:
+    writer = start_writer(WRITE_FOR_EVER)
+    assert writer.stdout is not None
+    for _ in range(50):
+        writer.stdout.readline()
+    time.sleep(0.1)
+    writer.kill()
+    writer.wait()
+
+    with Spool(tmp_path, writer="worker") as spool:
+        Publisher(spool)(*make_run(0)[0])
+    documents = spooled(tmp_path)
+    stop = next(document for name, document in documents if name == "stop")
+    events = sum(name == "event" for name, _ in documents)
+    assert stop["exit_status"] == "fail"
+    assert f"process {writer.pid}" in stop["reason"]
+    assert stop["run_start"] == documents[0][1]["uid"]
+    assert stop["num_events"] == {"primary": events}
+    assert [name for name, _ in documents[-2:]] == ["stop", "start"]
+
+
+def test_a_process_that_ends_without_closing_its_spool_loses_nothing(tmp_path: Path, start_writer: StartWriter) -> None:
+    writer = start_writer("""
+        from bluefleet.documents import Spool, codec
+        spool = Spool(folder, writer="worker")
+        for number in range(500):
+            spool.append("run", "event", codec.encode("event", {"seq_num": number}))
+    """)
+    assert writer.wait(timeout=30) == 0
+    assert [document["seq_num"] for _, document in spooled(tmp_path)] == list(range(500))
+
+
+def test_a_forked_child_neither_writes_nor_closes_its_parents_spool(tmp_path: Path, start_writer: StartWriter) -> None:
+    writer = start_writer("""
+        import os, sys
+        from bluefleet.documents import Spool, codec
+        from bluefleet.documents.errors import SpoolFailed
+        spool = Spool(folder, writer="worker")
+        child = os.fork()
+        if not child:
+            try:
+                spool.append("run", "event", b"")
+            except SpoolFailed:
+                spool.close()
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        spool.append("run", "event", codec.encode("event", {"seq_num": 1}))
+        spool.flush()
+    """)
+    assert writer.wait(timeout=30) == 0
+    assert [document["seq_num"] for _, document in spooled(tmp_path)] == [1]
+
+
+def test_a_second_live_writer_is_refused_and_told_who_the_first_is(
+    tmp_path: Path,
+) -> None:
+    with (
+        Spool(tmp_path, writer="worker"),
+        pytest.raises(SpoolBusy, match=f"process {os.getpid()}"),
+    ):
+        Spool(tmp_path, writer="worker", lock_timeout=0.1)
+    Spool(tmp_path, writer="worker", lock_timeout=0.1).close()
+
+
+def test_a_torn_last_transaction_takes_nothing_else_along(tmp_path: Path, start_writer: StartWriter) -> None:
+    writer = start_writer(WRITE_FOR_EVER)
+    assert writer.stdout is not None
+    for _ in range(200):
+        writer.stdout.readline()
+    writer.kill()
+    writer.wait()
+    before = len(spooled_raw(tmp_path))
+    log = tmp_path / "worker.sqlite-wal"
+    log.write_bytes(log.read_bytes()[:-2000])
+
+    left = [document["seq_num"] for name, document in spooled(tmp_path) if name == "event"]
+    assert left == list(range(1, len(left) + 1))
+    assert before > len(left) > 20
+
+
+def spooled_raw(folder: Path) -> list[int]:
+    """Sequence numbers, read without closing the log away."""
+    connection = sqlite3.connect(f"file:{folder}/worker.sqlite?mode=ro", uri=True)
+    found = [row[0] for row in connection.execute("SELECT seq FROM documents")]
+    # Left open on purpose until the log was cut: the last one to close would fold it into the file.
+    KEPT.append(connection)
+    return found
+
+
+KEPT: list[sqlite3.Connection] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_kept() -> object:
+    yield
+    while KEPT:
+        KEPT.pop().close()
+
+
+def test_a_full_spool_refuses_events_but_never_a_stop(tmp_path: Path) -> None:
+    run = make_run(2000)
+    with Spool(tmp_path, writer="worker", limit_bytes=200_000) as spool:
+        publish = Publisher(spool)
+        assert not spool.usage().near_full
+
+        def publish_all() -> None:
+            for name, document in run:
+                publish(name, document)
+                spool.flush()
+
+        with pytest.raises(SpoolFull, match="not delivered"):
+            publish_all()
+        assert spool.usage().near_full
+        publish(*run[-1])
+    assert [name for name, _ in spooled(tmp_path)][-1] == "stop"
+
+
+def test_delivered_documents_leave_after_their_time_and_refused_ones_stay(
+    tmp_path: Path,
+) -> None:
+    with Spool(tmp_path, writer="worker") as spool:
+        for run in (make_run(5), make_run(5)):
+            for name, document in run:
+                Publisher(spool)(name, document) if name == "start" else spool.append(
+                    uid_of(run), name, codec.encode(name, document)
+                )
+        spool.flush()
+        connection = spool_store.connect(spool.path)
+        spool_store.mark_delivered(connection, [(seq, seq + 100, None) for seq in range(1, 8)])
+        spool_store.mark_delivered(connection, [(8, None, "too large"), (9, 200, None), (10, 201, None)])
+        assert spool_store.prune(connection, delivered_before=time.time() - 60, documents=100) == 0
+        assert spool_store.prune(connection, delivered_before=time.time() + 60, documents=100) == 8
+        left = [document.seq for document in spool_store.undelivered(connection, after=0, documents=99, size=10**9)]
+        assert left == [8, 10, 11, 12, 13, 14, 15, 16]
+        assert spool_store.last_delivered(connection) == 10
+        assert spool_store.backlog(connection).refused == 1
+        connection.close()
+
+
+def test_a_file_that_is_no_spool_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "worker.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(SpoolFailed, match="move the file away"):
+        Spool(tmp_path, writer="worker")
+
+
+def test_a_failing_disk_is_told_to_whoever_appends(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, writer="worker")
+    # Another program's lock on the file, held for longer than the spool waits.
+    spool._connection.execute("PRAGMA query_only = ON")
+    spool.append("run", "event", b"x")
+    with pytest.raises(SpoolFailed, match="readonly"):
+        spool.flush()
+    with pytest.raises(SpoolFailed, match="readonly"):
+        spool.append("run", "event", b"x")
+    with pytest.raises(SpoolFailed):
+        spool.close()
+
+
+def test_the_publisher_costs_the_run_engine_little(tmp_path: Path) -> None:
+    run = make_run(2000)
+    costs: list[float] = []
+    with Spool(tmp_path, writer="worker") as spool:
+        publish = Publisher(spool)
+        for name, document in run:
+            began = time.perf_counter()
+            publish(name, document)
+            if name == "event":
+                costs.append(time.perf_counter() - began)
+    assert sorted(costs)[len(costs) // 2] <= 0.2e-3

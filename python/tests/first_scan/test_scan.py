@@ -1,0 +1,197 @@
+"""A first scan against a queue and a Tiled that answer as the real ones do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from bluefleet.first_scan import FirstScan, StageFailed
+from bluefleet.first_scan import queue as queue_module
+from bluefleet.first_scan import runs as runs_module
+from bluefleet.first_scan.queue import MARK, Queue
+from bluefleet.first_scan.runs import Runs
+from bluefleet.first_scan.spooled import spooled_events
+
+POSITIONS = np.linspace(-15, 15, 31)
+
+
+class Site:
+    """The queue's state machine and one stored run, as far as their HTTP APIs show them."""
+
+    def __init__(self, *, centre: float = 0.0) -> None:
+        self.open = False
+        self.queue: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = []
+        self.devices = ["motor_ph", "pinhole", "random_walk"]
+        self.stopped_after = False
+        self.exit_status, self.message = "completed", ""
+        self.stored: dict[str, Any] | None = {"start": {"scan_id": 7}, "stop": {"exit_status": "success"}}
+        counts = 100_000 * np.exp(-((POSITIONS - centre) ** 2) / 50)
+        self.columns = {
+            "seq_num": list(range(1, 32)),
+            "motor_ph": POSITIONS.tolist(),
+            "pinhole": counts.tolist(),
+            "random_walk": [0.0] * 31,
+        }
+        self.opens = True
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        body = json.loads(request.content) if request.content else {}
+        name = path.removeprefix("/api/").replace("/", "_")
+        if path.startswith("/api/"):
+            return httpx.Response(200, json={"success": True, **getattr(self, name)(body)})
+        if path.startswith("/tiled/api/v1/metadata/"):
+            if self.stored is None:
+                return httpx.Response(404)
+            return httpx.Response(200, json={"data": {"attributes": {"metadata": self.stored}}})
+        if path.startswith("/tiled/api/v1/table/full/"):
+            return httpx.Response(200, json=self.columns)
+        return httpx.Response(404)
+
+    def status(self, _: Any) -> dict[str, Any]:
+        return {
+            "manager_state": "idle",
+            "worker_environment_exists": self.open,
+            "worker_environment_state": "idle",
+            "running_item_uid": None,
+            "items_in_queue": len(self.queue),
+            "re_state": "idle",
+        }
+
+    def environment_open(self, _: Any) -> dict[str, Any]:
+        self.open = self.opens
+        return {}
+
+    def devices_allowed(self, _: Any) -> dict[str, Any]:
+        return {"devices_allowed": {name: {} for name in self.devices}}
+
+    def queue_get(self, _: Any) -> dict[str, Any]:
+        return {"items": self.queue}
+
+    def queue_item_remove(self, body: Any) -> dict[str, Any]:
+        self.queue = [item for item in self.queue if item["item_uid"] != body["uid"]]
+        return {}
+
+    def queue_item_add(self, body: Any) -> dict[str, Any]:
+        item = {**body["item"], "item_uid": f"item {len(self.history)}"}
+        assert body["pos"] == "front"
+        self.queue.insert(0, item)
+        return {"item": item}
+
+    def queue_item_execute(self, body: Any) -> dict[str, Any]:
+        return {"item": self._done({**body["item"], "item_uid": f"item {len(self.history)}"})}
+
+    def queue_start(self, _: Any) -> dict[str, Any]:
+        self._done(self.queue.pop(0))
+        return {}
+
+    def queue_stop(self, _: Any) -> dict[str, Any]:
+        self.stopped_after = True
+        return {}
+
+    def history_get(self, _: Any) -> dict[str, Any]:
+        return {"items": self.history}
+
+    def _done(self, item: dict[str, Any]) -> dict[str, Any]:
+        uids = ["a run"] if item["name"] == "scan" else []
+        status = self.exit_status if item["name"] == "scan" else "completed"
+        self.history.append({**item, "result": {"exit_status": status, "run_uids": uids, "msg": self.message}})
+        return item
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "POLL", 0.001)
+    monkeypatch.setattr(runs_module, "POLL", 0.001)
+    monkeypatch.setattr("bluefleet.first_scan.scan.STORED_DEADLINE", 0.05)
+
+
+def first_scan(site: Site) -> FirstScan:
+    client = httpx.Client(base_url="https://site", transport=httpx.MockTransport(site.answer))
+    return FirstScan(Queue(client, "manager"), Runs(client, "data"), lambda: None, ("manager", "data"))
+
+
+def told(site: Site) -> list[str]:
+    stages: list[str] = []
+    first_scan(site).run(lambda stage, _: stages.append(stage))
+    return stages
+
+
+def test_the_run_is_read_back_and_its_centre_found() -> None:
+    result = first_scan(Site(centre=0.1)).run(lambda *_: None)
+    assert result.uid == "a run"
+    assert result.fit.centre == pytest.approx(0.1, abs=1e-3)
+
+
+def test_progress_names_every_stage() -> None:
+    stages = " ".join(told(Site()))
+    assert "wait for the queue" in stages
+    assert "scan motor_ph" in stages
+
+
+def test_a_centre_that_is_off_fails_on_the_data_host() -> None:
+    with pytest.raises(StageFailed, match=r"centre is 2\.0.* 0 ± 0\.5") as caught:
+        first_scan(Site(centre=2.0)).run(lambda *_: None)
+    assert (caught.value.stage, caught.value.host) == ("find the centre", "data")
+
+
+def test_a_failed_plan_names_its_reason_stage_host_and_log() -> None:
+    site = Site()
+    site.exit_status, site.message = "failed", "Plan failed: device pinhole is not available"
+    with pytest.raises(StageFailed, match="device pinhole is not available") as caught:
+        first_scan(site).run(lambda *_: None)
+    assert caught.value.stage == "run scan"
+    assert caught.value.host == "manager"
+    assert caught.value.log == "docker compose -p acquisition logs re-manager"
+
+
+def test_a_device_that_was_not_applied_is_named() -> None:
+    site = Site()
+    site.devices.remove("random_walk")
+    with pytest.raises(StageFailed, match=r"random_walk.*bluefleet apply"):
+        first_scan(site).run(lambda *_: None)
+
+
+def test_an_environment_that_does_not_open_is_said() -> None:
+    site = Site()
+    site.opens = False
+    with pytest.raises(StageFailed, match="did not open"):
+        first_scan(site).run(lambda *_: None)
+
+
+def test_a_run_that_is_not_stored_names_the_sink() -> None:
+    site = Site()
+    site.stored = None
+    with pytest.raises(StageFailed, match="is not there") as caught:
+        first_scan(site).run(lambda *_: None)
+    assert caught.value.log == "docker compose -p data logs tiled-sink"
+
+
+def test_what_others_have_queued_stays_and_is_not_started() -> None:
+    site = Site()
+    site.queue = [{"name": "count", "item_uid": "theirs", "meta": {}}]
+    first_scan(site).run(lambda *_: None)
+    assert [item["item_uid"] for item in site.queue] == ["theirs"]
+    assert site.stopped_after
+
+
+def test_what_an_earlier_first_scan_left_is_removed() -> None:
+    site = Site()
+    site.queue = [{"name": "scan", "item_uid": "old", "meta": MARK}]
+    first_scan(site).run(lambda *_: None)
+    assert site.queue == []
+    assert not site.stopped_after
+
+
+def test_the_progress_counts_events_of_an_open_run_only() -> None:
+    digest: dict[str, Any] = {"stop": None, "streams": {"primary": {"events": 12}}}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=digest))
+    client = httpx.Client(base_url="https://site", transport=transport)
+    assert spooled_events(client) == 12
+    digest["stop"] = "a hash"
+    assert spooled_events(client) is None

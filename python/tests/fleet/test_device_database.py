@@ -1,0 +1,91 @@
+"""The device database is happi's, says the same for the same site, and is written whole."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from happi import Client
+
+from bluefleet.fleet import Settings, database
+from bluefleet.fleet._devices import sync
+from bluefleet.model import Site
+
+SITE = Site.model_validate(
+    {
+        "schema_version": 1,
+        "site": "lab",
+        "hosts": {},
+        "registry": None,
+        "images": {"ioc": {"reference": "ioc"}},
+        "nodes": [
+            {
+                "name": "node1",
+                "address": "10.0.0.1",
+                "instances": [
+                    {
+                        "name": "mini-beamline",
+                        "image": "ioc",
+                        "channel_access_port": 5064,
+                        "devices": [
+                            {"name": "motor_ph", "class": "bluefleet.devices.Axis", "prefix": "mini:ph:"},
+                            {"name": "clock", "class": "site.devices.Clock", "arguments": {"period": 2}},
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+)
+
+
+def test_happi_reads_it(tmp_path: Path) -> None:
+    file = tmp_path / "devices.json"
+    file.write_text(database(SITE))
+    found = {result["name"]: result for result in Client(path=str(file)).search()}
+    assert set(found) == {"motor_ph", "clock"}
+    axis = found["motor_ph"]
+    assert (axis["device_class"], axis["prefix"], axis["args"]) == (
+        "bluefleet.devices.Axis",
+        "mini:ph:",
+        ["{{prefix}}"],
+    )
+    assert axis["kwargs"] == {"name": "{{name}}"}
+    assert found["clock"]["args"] == []
+    assert found["clock"]["kwargs"] == {"name": "{{name}}", "period": 2}
+
+
+def test_it_tells_where_a_device_is() -> None:
+    axis = json.loads(database(SITE))["motor_ph"]
+    assert (axis["node"], axis["instance"], axis["channel_access"]) == ("node1", "mini-beamline", "10.0.0.1:5064")
+
+
+def test_the_same_site_gives_the_same_text(tmp_path: Path) -> None:
+    settings = Settings(etc=tmp_path, lib=tmp_path)
+    assert sync(SITE, settings, check=False).changed
+    assert not sync(SITE, settings, check=False).changed
+    assert settings.devices_file.stat().st_mode & 0o777 == 0o644
+
+
+def test_check_writes_nothing(tmp_path: Path) -> None:
+    settings = Settings(etc=tmp_path, lib=tmp_path)
+    assert sync(SITE, settings, check=True).changed
+    assert not settings.devices_file.exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_site_without_acquisition_has_nobody_to_tell(tmp_path: Path, check: bool) -> None:
+    assert sync(SITE, Settings(etc=tmp_path, lib=tmp_path), check=check).state == "none"
+
+
+def test_ansible_writes_the_same_for_a_worker_on_another_host() -> None:
+    path = Path(__file__).parents[3] / "roles/fleet/filter_plugins/devices.py"
+    found = importlib.util.spec_from_file_location("fleet_devices_filter", path)
+    assert found is not None
+    assert found.loader is not None
+    filters = importlib.util.module_from_spec(found)
+    found.loader.exec_module(filters)
+    site = SITE.model_copy(update={"hosts": {}, "nodes": []})
+    text = yaml.safe_dump(site.model_dump(mode="json", by_alias=True))
+    assert filters.device_database(text) == database(site)

@@ -1,0 +1,286 @@
+"""The whole document path in containers of the project's own images: Kafka, forwarder, Mongo, Tiled and both sinks.
+
+On a network of its own, wired as the pods are: the sinks reach Kafka over TLS with a login, everything else is internal.
+The services run this tree's source on top of the images' libraries, so that a change shows without building images.
+"""
+
+import random
+import socket
+import subprocess
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluefleet.documents.errors import DocumentError
+from bluefleet.documents.settings import ForwarderSettings, ListenerSettings
+from bluefleet.documents.verify import Place, Verdict, Verifier
+from tls_front import Authority
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SOURCE = REPOSITORY / "python" / "src"
+SITE = "test"
+API_KEY = "akeyfortests"
+PASSWORDS = {"sink": "a sink's password", "listener": "a listener's password"}
+IMAGES = ("bluesky", "kafka", "mongo", "tiled")
+
+KAFKA = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@localhost:9094
+listeners=INTERNAL://:9092,EDGE://:9093,CONTROLLER://localhost:9094
+advertised.listeners=INTERNAL://{address}:9092,EDGE://{address}:9093
+listener.security.protocol.map=INTERNAL:PLAINTEXT,EDGE:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INTERNAL
+controller.listener.names=CONTROLLER
+sasl.enabled.mechanisms=PLAIN
+listener.name.edge.sasl.enabled.mechanisms=PLAIN
+listener.name.edge.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+  {users};
+listener.name.edge.ssl.keystore.type=PEM
+listener.name.edge.ssl.keystore.location=/etc/kafka/keystore.pem
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=false
+log.dirs=/var/lib/kafka/data
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+"""
+TILED = """
+authentication: {{allow_anonymous_access: false, single_user_api_key: {key}}}
+trees:
+  - path: /runs
+    tree: catalog
+    args:
+      uri: sqlite:////tmp/catalog.db
+      init_if_not_exists: true
+      writable_storage: ["file://localhost/tmp/files", "duckdb:////tmp/tables.duckdb"]
+  - path: /mongo
+    tree: databroker.mongo_normalized:MongoAdapter.from_uri
+    args: {{uri: "mongodb://mongo:27017/{site}-bluesky-documents"}}
+"""
+
+
+def docker(*arguments: str) -> str:
+    """What `docker …` prints."""
+    done = subprocess.run(["docker", *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+@dataclass
+class Stack:
+    """The path while it runs."""
+
+    name: str
+    folder: Path
+    addresses: dict[str, str] = field(default_factory=dict[str, str])
+    started: list[str] = field(default_factory=list[str])
+
+    @property
+    def spool(self) -> Path:
+        """The folder of spools, shared with the forwarder as on the manager."""
+        return self.folder / "spool"
+
+    @property
+    def internal(self) -> ForwarderSettings:
+        """Settings of who is inside the pod."""
+        return ForwarderSettings(site=SITE, kafka_bootstrap=f"{self.addresses['kafka']}:9092", spool_dir=self.spool)
+
+    def outside(self, user: str, password: str | None = None) -> ListenerSettings:
+        """Settings of who comes from outside."""
+        file = self.folder / f"{user}-{uuid.uuid4().hex[:4]}"
+        file.write_text(password or PASSWORDS[user])
+        return ListenerSettings(
+            site=SITE,
+            kafka_bootstrap=f"{self.addresses['kafka']}:9093",
+            kafka_ca_file=self.folder / "ca" / "site.crt",
+            kafka_username=user,
+            kafka_password_file=file,
+        )
+
+    def verify(self, run: str, wait: float = 60) -> Verdict:
+        """Whether the run is equal everywhere."""
+        forwarder, mongo, tiled = (
+            f"http://{self.addresses[name]}:8400" for name in ("forwarder", "mongo-sink", "tiled-sink")
+        )
+        places = [
+            Place("spool", f"{forwarder}/runs"),
+            Place("kafka", f"{forwarder}/kafka"),
+            Place("mongo", f"{mongo}/runs"),
+            Place("tiled", f"{tiled}/runs"),
+        ]
+        return Verifier(places, None).verify(run, wait=wait)
+
+    def run(self, service: str, image: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
+        """Start a container; its name."""
+        name = f"{self.name}-{service}"
+        self.started.append(name)
+        docker(
+            "run", "--detach", "--name", name, "--network", self.name, "--network-alias", service, "--init",
+            "--volume", f"{SOURCE}:/source:ro", "--env", "PYTHONPATH=/source", "--env", "PYTHONDONTWRITEBYTECODE=1",
+            *options, image, *arguments,
+        )  # fmt: skip
+        self._look_up(service)
+        return name
+
+    def restart(self, service: str, *, away: float = 1.0) -> None:
+        """Kill -9 a service, and start it again some seconds later."""
+        docker("kill", f"{self.name}-{service}")
+        time.sleep(away)
+        docker("start", f"{self.name}-{service}")
+        self._look_up(service)
+
+    def _look_up(self, service: str) -> None:
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        self.addresses[service] = docker("inspect", "--format", form, f"{self.name}-{service}")
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The condition's first true value; fails when it takes too long."""
+    deadline = time.monotonic() + seconds
+    last = ""
+    while time.monotonic() < deadline:
+        try:
+            found = condition()
+        except (OSError, DocumentError, AssertionError, KeyError) as error:
+            last = str(error)
+        else:
+            if found:
+                return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {seconds:g} s ({last})")
+
+
+def listens(address: str, port: int) -> Callable[[], bool]:
+    """Whether something takes connections there."""
+
+    def ask() -> bool:
+        socket.create_connection((address, port), timeout=2).close()
+        return True
+
+    return ask
+
+
+def answers(url: str) -> Callable[[], bool]:
+    """Whether something answers there."""
+
+    def ask() -> bool:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - http, see the callers
+            return answer.status == 200
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, str]:
+    """The project's images on this engine; built if they are not there yet."""
+
+    def present() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for image in IMAGES:
+            lines = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"bluefleet/{image}").splitlines()
+            found |= {image: lines[0]} if lines else {}
+        return found
+
+    if len(present()) < len(IMAGES):
+        command = [".venv/bin/ansible-playbook", "playbooks/build_images.yml", "-e", "build_images_wait=true"]
+        subprocess.run(command, cwd=REPOSITORY, check=True)
+    return present()
+
+
+@pytest.fixture(scope="session")
+def stack(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The document path, up; removed at the end, but for the logs of all in its folder."""
+    found = Stack(f"bluefleet-test-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("path"))
+    make_network(found.name)
+    try:
+        start(found, images)
+        yield found
+    finally:
+        for name in found.started:
+            with (found.folder / f"{name}.log").open("w") as file:
+                subprocess.run(["docker", "logs", name], check=False, stdout=file, stderr=subprocess.STDOUT)
+        if found.started:
+            docker("rm", "--force", "--volumes", *found.started)
+        docker("network", "rm", found.name)
+
+
+def start(stack: Stack, images: dict[str, str]) -> None:
+    """Start everything and wait until it answers."""
+    stack.folder.chmod(0o755)
+    stack.spool.mkdir()
+    etc = stack.folder / "etc"
+    etc.mkdir()
+    (etc / "tiled.yml").write_text(TILED.format(key=f'"{API_KEY}"', site=SITE))
+    (etc / "tiled_api_key").write_text(API_KEY)
+    (etc / "sink_password").write_text(PASSWORDS["sink"])
+    stack.run("mongo", images["mongo"])
+    start_kafka(stack, images["kafka"])
+    # Tiled's Mongo tree connects when it starts.
+    wait_for(listens(stack.addresses["mongo"], 27017), "Mongo", 60)
+    stack.run("tiled", images["tiled"], "tiled", "serve", "config", "/etc/test/tiled.yml", "--host", "0.0.0.0",  # noqa: S104 - in a container
+              options=("--volume", f"{etc}:/etc/test:ro"))  # fmt: skip
+    # As root, for these tests write spools as who they are.
+    forwarder = {"BLUEFLEET_KAFKA_BOOTSTRAP": f"{stack.addresses['kafka']}:9092"}
+    stack.run("forwarder", images["bluesky"], "python", "-m", "bluefleet.documents.forwarder",
+              options=("--user", "0:0", "--volume", f"{stack.spool}:/spool", *environment(forwarder)))  # fmt: skip
+    outside = {
+        "BLUEFLEET_KAFKA_BOOTSTRAP": f"{stack.addresses['kafka']}:9093",
+        "BLUEFLEET_KAFKA_CA_FILE": "/ca/site.crt",
+        "BLUEFLEET_KAFKA_USERNAME": "sink",
+        "BLUEFLEET_KAFKA_PASSWORD_FILE": "/etc/test/sink_password",
+        "BLUEFLEET_TILED_URI": "http://tiled:8000/api/v1/metadata/runs",
+        "BLUEFLEET_TILED_API_KEY_FILE": "/etc/test/tiled_api_key",
+    }
+    volumes = ("--volume", f"{etc}:/etc/test:ro", "--volume", f"{stack.folder / 'ca'}:/ca:ro")
+    for sink in ("mongo", "tiled"):
+        stack.run(f"{sink}-sink", images["tiled"], "python", "-m", f"bluefleet.documents.{sink}_sink",
+                  options=(*volumes, *environment(outside)))  # fmt: skip
+    wait_for(answers(f"http://{stack.addresses['tiled']}:8000/healthz"), "Tiled", 90)
+    for service in ("forwarder", "mongo-sink", "tiled-sink"):
+        wait_for(answers(f"http://{stack.addresses[service]}:8400/healthz"), service, 90)
+
+
+def make_network(name: str) -> None:
+    """A network with a subnet that we choose: Kafka needs an address that it knows before it starts."""
+    for third in random.sample(range(100, 250), 20):
+        done = subprocess.run(
+            ["docker", "network", "create", "--subnet", f"10.253.{third}.0/24", name], check=False, capture_output=True
+        )
+        if done.returncode == 0:
+            return
+    raise AssertionError(f"no free subnet in 10.253.0.0/16: {done.stderr!r}")
+
+
+def start_kafka(stack: Stack, image: str) -> None:
+    """Kafka, which names its own address in what it answers."""
+    etc = stack.folder / "kafka"
+    etc.mkdir()
+    subnet = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Subnet}}", stack.name)
+    address = f"{subnet.rpartition('.')[0]}.200"
+    authority = Authority(stack.folder / "ca", "site")
+    authority.sign(stack.folder / "ca" / "kafka", [address])
+    key, certificate = (stack.folder / "ca" / f"kafka.{kind}" for kind in ("key", "crt"))
+    (etc / "keystore.pem").write_bytes(key.read_bytes() + certificate.read_bytes())
+    users = " \\\n  ".join(f'user_{user}="{password}"' for user, password in PASSWORDS.items())
+    (etc / "server.properties").write_text(KAFKA.format(address=address, users=users))
+    for file in (*etc.iterdir(), *(stack.folder / "ca").iterdir()):
+        file.chmod(0o644)
+    memory = ("--env", "KAFKA_HEAP_OPTS=-Xmx384m -Xms384m")
+    stack.run("kafka", image, options=("--ip", address, "--volume", f"{etc}:/etc/kafka:ro", *memory))
+
+
+def environment(values: dict[str, str]) -> list[str]:
+    """As options of docker."""
+    every = {"BLUEFLEET_SITE": SITE, "BLUEFLEET_STATUS_PORT": "8400", "BLUEFLEET_MONGO_URI": "mongodb://mongo:27017"}
+    return [option for name, value in (every | values).items() for option in ("--env", f"{name}={value}")]

@@ -1,0 +1,315 @@
+"""The document path with a real Kafka, Mongo and Tiled: what a RunEngine emits is in both databases, once and unchanged."""
+
+import json
+import subprocess
+import time
+import urllib.request
+from typing import Any
+
+import numpy as np
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from document_stack import API_KEY, SITE, SOURCE, Stack, docker, wait_for
+from event_model import compose_run, pack_event_page
+
+from bluefleet.documents import Publisher, Spool
+from bluefleet.documents.errors import Unavailable
+from bluefleet.documents.kafka import client_settings
+from bluefleet.documents.listener import Heard, Listener
+
+pytestmark = pytest.mark.timeout(300)
+
+SCAN = """
+import sys, time
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky import RunEngine
+from ophyd.sim import det, motor
+from bluefleet.documents import Publisher, Spool
+
+points, pause = int(sys.argv[1]), float(sys.argv[2])
+
+@bpp.stage_decorator([det, motor])
+@bpp.run_decorator(md={"scan_id": int(sys.argv[3]), "plan_name": "paced"})
+def paced():
+    # An integer first: the axis goes on to fractions.
+    for point in range(points):
+        yield from bps.mv(motor, point if point < 2 else point / 7)
+        yield from bps.trigger_and_read([det, motor])
+        yield from bps.sleep(pause)
+
+engine = RunEngine()
+with Spool("/spool", writer="worker") as spool:
+    engine.subscribe(Publisher(spool))
+    engine.subscribe(lambda name, document: print(document["uid"], flush=True), "start")
+    engine(paced())
+"""
+
+
+class Worker:
+    """A process with a RunEngine, in a container of its own as on the manager."""
+
+    def __init__(self, stack: Stack, image: str, points: int, pause: float, scan_id: int) -> None:
+        self.name = f"{stack.name}-worker-{scan_id}"
+        stack.started.append(self.name)
+        docker(
+            "run", "--detach", "--name", self.name, "--network", "none", "--user", "0:0", "--init",
+            "--volume", f"{SOURCE}:/source:ro", "--env", "PYTHONPATH=/source", "--env", "PYTHONDONTWRITEBYTECODE=1",
+            "--volume", f"{stack.spool}:/spool", image, "python", "-c", SCAN, str(points), str(pause), str(scan_id),
+        )  # fmt: skip
+
+    def run(self) -> str:
+        """The uid of its run, once it has begun."""
+        return wait_for(lambda: docker("logs", self.name).split(), "a run", 90)[0]
+
+    def wait(self, seconds: float = 200) -> None:
+        """Return when it has ended, well."""
+        done = subprocess.run(
+            ["docker", "wait", self.name], check=True, capture_output=True, text=True, timeout=seconds
+        )
+        assert done.stdout.strip() == "0", docker("logs", self.name)
+
+
+def ask(stack: Stack, service: str, path: str = "/status") -> dict[str, Any]:
+    """What a service says."""
+    with urllib.request.urlopen(f"http://{stack.addresses[service]}:8400{path}", timeout=30) as answer:
+        return json.load(answer)
+
+
+def tiled(stack: Stack, path: str) -> dict[str, Any]:
+    """What Tiled answers."""
+    url = f"http://{stack.addresses['tiled']}:8000/api/v1/{path}"
+    request = urllib.request.Request(url, headers={"Authorization": f"Apikey {API_KEY}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+        return json.load(answer)
+
+
+def publish(stack: Stack, documents: list[tuple[str, dict[str, Any]]], writer: str = "crafted") -> str:
+    """Spool documents; the run's uid."""
+    with Spool(stack.spool, writer=writer) as spool:
+        into_spool = Publisher(spool)
+        for name, document in documents:
+            into_spool(name, document)
+    return documents[0][1]["uid"]
+
+
+def every_kind(*, pages: bool, scan_id: int) -> list[tuple[str, dict[str, Any]]]:
+    """A run with every kind of document and of value."""
+    run = compose_run(metadata={"scan_id": scan_id, "grid": np.arange(3), "none": None, "nested": [[1, 2.5], ["a"]]})
+    documents: list[tuple[str, dict[str, Any]]] = [("start", run.start_doc)]
+    keys: dict[str, dict[str, Any]] = {
+        "whole": {"dtype": "integer", "shape": []},
+        "real": {"dtype": "number", "shape": []},
+        "text": {"dtype": "string", "shape": []},
+        "truth": {"dtype": "boolean", "shape": []},
+        "short": {"dtype": "array", "shape": [3]},
+        "long": {"dtype": "array", "shape": [50]},
+        "image": {"dtype": "array", "shape": [8, 9], "dtype_numpy": "<u2"},
+        "words": {"dtype": "array", "shape": [2], "dtype_numpy": "<U4"},
+        "time": {"dtype": "number", "shape": []},
+        "camera": {"dtype": "array", "shape": [1, 5, 6], "external": "FILESTORE:"},
+        "stream_camera": {"dtype": "array", "shape": [1, 5, 6], "external": "STREAM:", "dtype_numpy": "<u1"},
+    }
+    for about in keys.values():
+        about["source"] = "SIM"
+    stream = run.compose_descriptor(
+        name="primary", data_keys=keys, object_keys={"x": list(keys)}, configuration={}, hints={}
+    )
+    documents.append(("descriptor", stream.descriptor_doc))
+    resource = run.compose_resource(
+        spec="AD_TIFF", root="/data", resource_path="x", resource_kwargs={"template": "%s%s_%d.tif", "filename": "f"}
+    )
+    documents.append(("resource", resource.resource_doc))
+    frames = run.compose_stream_resource(
+        mimetype="application/x-hdf5",
+        uri="file://localhost/data/f.h5",
+        data_key="stream_camera",
+        parameters={"dataset": "/entry/data", "chunk_shape": (1, 5, 6)},
+    )
+    documents.append(("stream_resource", frames.stream_resource_doc))
+    events: list[dict[str, Any]] = []
+    values = np.random.default_rng(0)
+    for number in range(40):
+        datum = resource.compose_datum(datum_kwargs={"point_number": number})
+        documents.append(("datum", datum))
+        data = {
+            "whole": number if number < 20 else number + 0.5,
+            "real": float("nan") if number == 3 else number / 3,
+            "text": f"é{number}",
+            "truth": bool(number % 2),
+            "short": values.random(3),
+            "long": values.random(50),
+            "image": values.integers(0, 60000, (8, 9), dtype="u2"),
+            "words": ["ab", "cd"],
+            "time": 1.0 * number,
+            "camera": datum["datum_id"],
+        }
+        event = stream.compose_event(
+            data=data, timestamps=dict.fromkeys(data, time.time()), filled={"camera": False}, validate=False
+        )
+        events.append(event)
+        if not pages:
+            documents.append(("event", event))
+        indices = {"start": number, "stop": number + 1}
+        documents.append(
+            ("stream_datum", frames.compose_stream_datum(indices=indices, descriptor=stream.descriptor_doc))
+        )
+    if pages:
+        documents += [("event_page", pack_event_page(*part)) for part in (events[:15], events[15:])]
+    return [*documents, ("stop", run.compose_stop())]
+
+
+def test_a_scan_is_equal_in_spool_kafka_mongo_and_tiled(stack: Stack, images: dict[str, str]) -> None:
+    worker = Worker(stack, images["bluesky"], 31, 0.0, 1)
+    uid = worker.run()
+    worker.wait()
+    verdict = stack.verify("1")
+    assert verdict.equal, verdict.differences
+    assert verdict.run == uid
+    assert verdict.streams == {"primary": 31}
+    assert verdict.exit_status == "success"
+
+
+def test_databroker_and_tiled_read_what_the_sinks_wrote(stack: Stack, images: dict[str, str]) -> None:
+    worker = Worker(stack, images["bluesky"], 5, 0.0, 2)
+    uid = worker.run()
+    worker.wait()
+    assert stack.verify(uid).equal
+    for tree in ("runs", "mongo"):
+        metadata = tiled(stack, f"metadata/{tree}/{uid}")["data"]["attributes"]["metadata"]
+        assert metadata["start"]["uid"] == uid
+        assert metadata["stop"]["exit_status"] == "success"
+    table = tiled(stack, f"table/full/runs/{uid}/primary/internal?format=application/json")
+    array = tiled(stack, f"array/full/mongo/{uid}/primary/data/motor?format=application/json")
+    assert table["motor"] == array == [0, 1, 2 / 7, 3 / 7, 4 / 7]
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["events", "pages"])
+def test_every_kind_of_document_and_value_arrives(stack: Stack, pages: bool) -> None:
+    uid = publish(stack, every_kind(pages=pages, scan_id=3))
+    verdict = stack.verify(uid)
+    assert verdict.equal, verdict.differences
+    assert verdict.streams == {"primary": 40}
+    held = verdict.places["tiled"]
+    assert held is not None
+    assert held.streams["primary"].external == ["camera", "stream_camera"]
+
+
+def test_a_run_without_events_arrives(stack: Stack) -> None:
+    run = compose_run(metadata={"scan_id": 4})
+    assert stack.verify(publish(stack, [("start", run.start_doc), ("stop", run.compose_stop())])).equal
+
+
+def test_events_are_visible_while_the_run_goes_on(stack: Stack, images: dict[str, str]) -> None:
+    worker = Worker(stack, images["bluesky"], 60, 0.1, 5)
+    uid = worker.run()
+
+    def live() -> int:
+        held = ask(stack, "tiled-sink", f"/runs/{uid}")
+        assert held["stop"] is None, "the run ended before anything was seen of it"
+        return held["streams"]["primary"]["events"]
+
+    wait_for(lambda: live() >= 5, "five events of a run that goes on", 30)
+    worker.wait()
+    assert stack.verify(uid).equal
+
+
+class TestFaults:
+    """One after the other, each in the middle of a run that outlasts it."""
+
+    def test_no_restart_loses_or_doubles_anything(self, stack: Stack, images: dict[str, str]) -> None:
+        worker = Worker(stack, images["bluesky"], 600, 0.05, 6)
+        uid = worker.run()
+        for service in ("tiled-sink", "mongo-sink", "forwarder", "kafka", "tiled", "mongo"):
+            stack.restart(service)
+            time.sleep(1)
+        worker.wait()
+        verdict = stack.verify(uid, wait=120)
+        assert verdict.equal, verdict.differences
+        assert verdict.streams == {"primary": 600}
+
+    def test_the_run_of_a_killed_worker_is_closed_and_equal(self, stack: Stack, images: dict[str, str]) -> None:
+        worker = Worker(stack, images["bluesky"], 2000, 0.02, 7)
+        uid = worker.run()
+        time.sleep(3)
+        docker("kill", worker.name)
+        wait_for(lambda: ask(stack, "forwarder", f"/runs/{uid}")["stop"], "the stop of a dead worker's run")
+        verdict = stack.verify(uid)
+        assert verdict.equal, verdict.differences
+        assert verdict.exit_status == "fail"
+        assert verdict.streams["primary"] > 20
+        held = verdict.places["mongo"]
+        assert held is not None
+        assert "closed by the forwarder" in held.reason
+        again = Worker(stack, images["bluesky"], 5, 0.0, 8)
+        again.wait()
+        assert stack.verify("8").equal
+
+    def test_redelivery_of_everything_changes_nothing(self, stack: Stack) -> None:
+        uids = [publish(stack, every_kind(pages=pages, scan_id=9)) for pages in (False, True)]
+        before = [stack.verify(uid) for uid in uids]
+        assert all(verdict.equal for verdict in before)
+        end = ask(stack, "mongo-sink")["position"]
+        sinks = ("mongo-sink", "tiled-sink")
+        for sink in sinks:
+            docker("stop", f"{stack.name}-{sink}")
+        admin = AdminClient(client_settings(stack.internal))
+        for answer in admin.delete_consumer_groups([f"{SITE}-{sink}" for sink in sinks]).values():
+            answer.result(timeout=30)
+        for sink in sinks:
+            docker("start", f"{stack.name}-{sink}")
+            stack._look_up(sink)
+            wait_for(lambda at=sink: ask(stack, at)["position"] >= end, f"{sink} at the end again", 120)
+            assert ask(stack, sink)["rejected"] == 0
+        after = [stack.verify(uid) for uid in uids]
+        assert [verdict.places for verdict in after] == [verdict.places for verdict in before]
+
+
+def test_what_is_no_document_goes_to_dead_letters_and_holds_nothing_up(stack: Stack) -> None:
+    listener = Listener(stack.outside("listener"), topic=f"{SITE}.bluesky.documents.dead", from_beginning=True)
+    producer = Producer(client_settings(stack.internal))
+    run = every_kind(pages=False, scan_id=10)
+    broken = dict(next(document for name, document in run if name == "event"), descriptor="no such descriptor")
+    from bluefleet.documents.codec import encode
+
+    for body in (b"\xc1 not msgpack", encode("event", broken), encode("surprise", {"uid": "x"})):
+        producer.produce(f"{SITE}.bluesky.documents", value=body, key=b"a-run-nobody-knows")
+    producer.flush(10)
+    verdict = stack.verify(publish(stack, run))
+    assert verdict.equal, verdict.differences
+
+    heard: list[Heard] = []
+    for letter in listener.messages(run="a-run-nobody-knows"):
+        heard.append(letter)
+        sinks = [letter.headers["sink"] for letter in heard]
+        # Mongo keeps an event whatever its descriptor; Tiled has no place for it.
+        if sinks.count("mongo-sink") >= 2 and sinks.count("tiled-sink") >= 3:
+            break
+    assert all(letter.headers["reason"] for letter in heard)
+    assert {letter.name for letter in heard} == {"unreadable", "event", "surprise"}
+
+
+def test_a_listener_outside_hears_every_document_in_order(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=11)
+    listener = Listener(stack.outside("listener"), from_beginning=True)
+    uid = publish(stack, documents)
+    names: list[str] = []
+    for heard_now in listener.messages(run=uid[:8]):
+        names.append(heard_now.name)
+        if heard_now.name == "event":
+            image = heard_now.document["data"]["image"]
+            assert image.dtype == np.dtype("<u2")
+        if heard_now.name == "stop":
+            break
+    assert names == [name for name, _ in documents]
+
+
+def test_a_wrong_password_reaches_nothing_and_a_listener_may_not_write(stack: Stack) -> None:
+    with pytest.raises(Unavailable):
+        next(Listener(stack.outside("listener", "wrong")).messages())
+    producer = Producer(client_settings(stack.outside("listener")) | {"message.timeout.ms": 5000})
+    faults: list[Any] = []
+    producer.produce(f"{SITE}.bluesky.documents", value=b"x", on_delivery=lambda error, _: faults.append(error))
+    producer.flush(10)
+    assert [fault.name() for fault in faults] == ["TOPIC_AUTHORIZATION_FAILED"]

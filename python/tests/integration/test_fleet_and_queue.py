@@ -1,0 +1,172 @@
+"""A plan that runs keeps its instances; new devices join when the worker is idle, and status says pending till then."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluefleet.fleet import ApplyReport, Settings, apply, devices_report, join, status
+from bluefleet.fleet._queue import Queue
+from bluefleet.model import Site
+from queue_stand_in import KEY, QueueStandIn
+from real_engine import MakeSite, Seen
+
+AXIS = {"name": "axis", "class": "bluefleet.devices.Axis", "prefix": "x:"}
+EDGE = {"name": "edge", "class": "bluefleet.devices.Axis", "prefix": "y:"}
+PODS = {"pods": {"acquisition": {"host": "manager", "address": "127.0.0.1"}}}
+
+
+@pytest.fixture
+def queue(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueStandIn]:
+    """The site's queue, on a port of its own."""
+    found = QueueStandIn(tmp_path / "ca" / "server")
+    settings.site_ca.write_bytes((tmp_path / "ca" / "engines.crt").read_bytes())
+    settings.queue_api_key.write_text(KEY + "\n")
+    monkeypatch.setattr(
+        Queue, "of", lambda *_, answer=5.0: Queue(found.url, settings.site_ca, settings.queue_api_key, answer=answer)
+    )
+    yield found
+    found.close()
+
+
+def instance(word: str, device: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An instance that serves one device."""
+    name = f"{word}-{device['name']}"
+    return {"name": name, "image": "tiny", "stop_grace_seconds": 1, "devices": [device], **more}
+
+
+def applied(site: Site, settings: Settings, *, interrupt_runs: bool = False) -> ApplyReport:
+    return asyncio.run(apply(site, settings, check=False, interrupt_runs=interrupt_runs, progress=lambda _: None))
+
+
+def test_an_instance_that_a_run_uses_is_not_recreated(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    applied(make_site({"node1": [instance(word, AXIS), instance(word, EDGE)]}, **PODS), settings)
+    before = seen.ids()
+    queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
+    changed = make_site({"node1": [instance(word, AXIS, user="1"), instance(word, EDGE, user="1")]}, **PODS)
+
+    report = applied(changed, settings)
+    outcomes = {step.instance: step for step in report.nodes[0].steps}
+    assert outcomes[f"{word}-axis"].outcome == "refused"
+    assert "run run-1 (scan) uses it" in outcomes[f"{word}-axis"].detail
+    assert outcomes[f"{word}-edge"].outcome == "done"
+    assert not report.ok
+    assert seen.ids()[f"bluefleet-{word}-axis"] == before[f"bluefleet-{word}-axis"]
+
+    assert applied(changed, settings, interrupt_runs=True).ok
+    assert seen.ids()[f"bluefleet-{word}-axis"] != before[f"bluefleet-{word}-axis"]
+
+
+def test_what_is_not_known_to_be_free_is_not_stopped(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    applied(make_site({"node1": [instance(word, AXIS)]}, **PODS), settings)
+    before = seen.ids()
+    queue.close()
+    report = applied(make_site({"node1": [instance(word, AXIS, user="1")]}, **PODS), settings)
+    assert "not known whether a plan runs" in report.nodes[0].steps[0].detail
+    assert seen.ids() == before
+
+
+def test_new_devices_join_an_idle_worker(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    queue.declared = {"axis"}
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    assert applied(site, settings).devices.state == "loaded"
+    assert queue.scripts == ["reload_devices(globals())\n"]
+    assert not applied(site, settings).changed
+    assert len(queue.scripts) == 1
+
+
+def test_while_a_plan_runs_new_devices_are_pending_and_join_later(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    queue.declared = {"axis"}
+    queue.item = {"name": "count", "args": [["det"]], "kwargs": {}}
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    report = applied(site, settings)
+    assert report.ok
+    assert (report.devices.state, report.devices.pending) == ("pending", ["axis"])
+    assert "count runs" in report.devices.detail
+    assert queue.scripts == []
+    assert settings.pending_file.exists()
+    assert [device.state for device in devices_report(site, settings, deadline=5).devices] == ["pending"]
+
+    queue.item = {}
+    assert applied(site, settings).devices.state == "loaded"
+    assert not settings.pending_file.exists()
+    assert [device.state for device in devices_report(site, settings, deadline=5).devices] == ["loaded"]
+
+
+def test_pending_devices_join_without_another_apply_when_the_plan_has_ended(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    queue.declared = {"axis"}
+    queue.item = {"name": "count", "args": [["det"]], "kwargs": {}}
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    applied(site, settings)
+    said: list[str] = []
+
+    def plan_ends(line: str) -> None:
+        said.append(line)
+        queue.item = {}
+
+    assert asyncio.run(join(lambda: site, settings, plan_ends)).state == "loaded"
+    assert "count runs" in said[0]
+    assert queue.known == {"axis"}
+    assert not settings.pending_file.exists()
+
+
+def test_a_device_that_is_declared_otherwise_is_loaded_again(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    queue.declared = {"axis"}
+    applied(make_site({"node1": [instance(word, AXIS)]}, **PODS), settings)
+    moved = {**AXIS, "prefix": "z:"}
+    applied(make_site({"node1": [instance(word, moved)]}, **PODS), settings)
+    assert len(queue.scripts) == 2
+
+
+def test_a_closed_environment_loads_them_when_it_opens(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    queue.open = False
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    assert applied(site, settings).devices.state == "closed"
+    queue.open, queue.known = True, {"axis"}
+    assert not applied(site, settings).changed
+    assert queue.scripts == []
+
+
+def test_a_device_that_does_not_answer_is_told_with_the_reason(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    queue.declared = {"axis"}
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    applied(site, settings)
+    settings.connections_file.parent.mkdir(parents=True)
+    settings.connections_file.write_text(
+        '{"schema_version": 1, "devices": {"axis": {"connected": false, "since": "", "reason": "x:RBV: no answer"}}}'
+    )
+    found = asyncio.run(status(site, settings, deadline=5))
+    assert not found.ok
+    assert found.devices.unreachable == {"axis": "x:RBV: no answer"}
+    assert devices_report(site, settings, deadline=5).devices[0].unreachable == "x:RBV: no answer"
+    queue.open = False
+    assert asyncio.run(status(site, settings, deadline=5)).ok
+
+
+def test_a_queue_that_refuses_the_key_is_told_and_fails_nothing(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    settings.queue_api_key.write_text("another key")
+    report = applied(make_site({"node1": [instance(word, AXIS)]}, **PODS), settings)
+    assert report.ok
+    assert report.devices.state == "unknown"
+    assert "401" in report.devices.detail
+    assert "another key" not in report.devices.detail

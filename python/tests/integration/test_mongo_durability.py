@@ -1,0 +1,110 @@
+"""The embedded Mongo server answers a write only once it is stored: killing it forgets nothing it acknowledged."""
+
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+DEADLINE = 30.0
+WRITING = 2.0
+ROUNDS = 2
+WRITERS = 3
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def docker(*arguments: str) -> str:
+    """What a docker command says; one that fails fails the test with what it says then."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+class Server:
+    """The mongo image with a volume of its own on a free port of this machine."""
+
+    def __init__(self) -> None:
+        images = docker("image", "ls", "--filter", "label=org.bluefleet.image=mongo", "--format", "{{.ID}}").split()
+        assert images, "no mongo image on this machine's engine: make images"
+        self.image = images[0]
+        self.name = f"bluefleet-test-{uuid.uuid4().hex[:8]}"
+        docker("volume", "create", self.name)
+
+    def start(self) -> MongoClient[dict[str, str]]:
+        """Run the server on its volume and return a client once it answers."""
+        volume = f"{self.name}:/var/lib/mongo"
+        docker("run", "--detach", "--name", self.name, "--publish", "127.0.0.1::27017", "--volume", volume, self.image)
+        port = docker("port", self.name, "27017/tcp").rpartition(":")[2]
+        client = MongoClient[dict[str, str]]("127.0.0.1", int(port), serverSelectionTimeoutMS=int(DEADLINE * 1000))
+        client.admin.command("ping")
+        return client
+
+    def end(self, signal: str) -> int:
+        """End the server with a signal; returns its exit code."""
+        docker("kill", "--signal", signal, self.name)
+        code = int(docker("wait", self.name))
+        docker("rm", self.name)
+        return code
+
+    def remove(self) -> None:
+        subprocess.run(["docker", "rm", "--force", self.name], capture_output=True, timeout=DEADLINE, check=False)
+        docker("volume", "rm", self.name)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that nothing is left of afterwards."""
+    made = Server()
+    yield made
+    made.remove()
+
+
+def acknowledged_until_killed(server: Server, client: MongoClient[dict[str, str]]) -> set[str]:
+    """What writers were told is stored before the server was killed under them."""
+    acknowledged: set[str] = set()
+
+    def write(writer: str) -> None:
+        number = 0
+        while True:
+            document = {"_id": f"{writer}-{number}", "text": "x" * 200}
+            try:
+                client.test.documents.insert_one(document)
+            except PyMongoError:
+                return
+            acknowledged.add(document["_id"])
+            number += 1
+
+    writers = [threading.Thread(target=write, args=(uuid.uuid4().hex[:8],)) for _ in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    time.sleep(WRITING)
+    server.end("KILL")
+    # Writers in the middle of a write find out now; those that look for the server again must not wait for long.
+    client.close()
+    for writer in writers:
+        writer.join(DEADLINE)
+    assert acknowledged, "nothing was written: this proves nothing"
+    return acknowledged
+
+
+def test_a_killed_server_forgets_nothing_it_acknowledged(server: Server) -> None:
+    acknowledged: set[str] = set()
+    for _ in range(ROUNDS):
+        acknowledged |= acknowledged_until_killed(server, server.start())
+    with server.start() as client:
+        stored = {document["_id"] for document in client.test.documents.find({}, {"_id": 1})}
+    assert acknowledged - stored == set()
+
+
+def test_a_stopped_server_ends_by_itself_and_has_everything(server: Server) -> None:
+    with server.start() as client:
+        client.test.documents.insert_many([{"_id": str(number)} for number in range(500)])
+    # 143: a Java machine that ended because it was asked to; 137 would be a kill.
+    assert server.end("TERM") == 143
+    with server.start() as client:
+        assert client.test.documents.count_documents({}) == 500

@@ -1,0 +1,85 @@
+"""Every host answers on the ports of the design's table and on no other, whoever asks."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from lab_door import ADDRESSES, on
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+MANAGER, DATA, NODE = {22, 443, 5000, 9093}, {22, 443}, {22}
+ENGINE = {2376}
+HARDWARE = {"node1": {5064, 5066}, "node2": {5064, 5066, 5068, 5070}}
+FROM_ANYWHERE = {"manager": MANAGER, "data": DATA, "node1": NODE, "node2": NODE}
+FROM = {
+    "a stranger": FROM_ANYWHERE,
+    "manager": {"data": DATA, **{node: NODE | ENGINE | ports for node, ports in HARDWARE.items()}},
+    "data": {"manager": MANAGER, **{node: NODE | ports for node, ports in HARDWARE.items()}},
+    "node1": {"manager": MANAGER, "data": DATA, "node2": NODE},
+}
+# What a closed port answers; more silence than this would make the scan a night's work.
+SILENCE = 1.0
+
+
+def open_ports(address: str, first: int, last: int) -> list[int]:
+    """The TCP ports that accept a connection."""
+    found = []
+    for port in range(first, last + 1):
+        with socket.socket() as probe:
+            probe.settimeout(SILENCE)
+            if probe.connect_ex((address, port)) == 0:
+                found.append(port)
+    return found
+
+
+def test_a_stranger_is_answered_on_the_designs_ports_and_no_other() -> None:
+    with ThreadPoolExecutor(len(ADDRESSES)) as threads:
+        scans = {name: threads.submit(open_ports, address, 1, 65535) for name, address in ADDRESSES.items()}
+        found = {name: set(scan.result()) for name, scan in scans.items()}
+    assert found == FROM_ANYWHERE
+
+
+# Run on a host, with its own Python.
+SCAN = """
+import json, socket, sys
+found = {}
+for name, address in json.loads(sys.argv[1]).items():
+    found[name] = []
+    for port in range(1, 10001):
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            if probe.connect_ex((address, port)) == 0:
+                found[name].append(port)
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("viewer", ["manager", "data", "node1"])
+def test_a_host_is_answered_by_the_others_as_its_groups_allow(viewer: str) -> None:
+    others = {name: address for name, address in ADDRESSES.items() if name in FROM[viewer]}
+    found = json.loads(on(viewer, f"python3 - '{json.dumps(others)}'", given=SCAN))
+    assert {name: set(ports) for name, ports in found.items()} == FROM[viewer]
+
+
+@pytest.mark.parametrize("node", sorted(HARDWARE))
+def test_a_stranger_gets_no_answer_to_a_search_for_a_pv(node: str) -> None:
+    pv = b"mini:ph:mtr\0\0\0\0\0"
+    search = bytes([0, 6, 0, len(pv), 0, 5, 0, 13, 0, 0, 0, 1, 0, 0, 0, 1]) + pv
+    for port in HARDWARE[node]:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.settimeout(SILENCE)
+            probe.connect((ADDRESSES[node], port))
+            probe.send(search)
+            # The firewall's answer, not the IOC's: "administratively prohibited".
+            with pytest.raises(OSError, match=r".*") as refused:
+                probe.recv(1024)
+            assert isinstance(refused.value, TimeoutError) or refused.value.errno in {
+                errno.EHOSTUNREACH,
+                errno.ECONNREFUSED,
+                errno.EACCES,
+            }

@@ -1,0 +1,127 @@
+"""What makes Compose replace a service: whatever reaches it, and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROLE = Path(__file__).parents[3] / "roles" / "_pod"
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def pods() -> ModuleType:
+    return load(ROLE / "filter_plugins" / "pods.py")
+
+
+SERVICES: dict[str, Any] = {
+    "redis": {"image": "r@sha256:1", "healthcheck": {"test": ["CMD", "true"]}},
+    "edge": {"image": "e@sha256:1", "healthcheck": {"test": ["CMD", "true"], "interval": "5s"}},
+}
+FILES: list[dict[str, Any]] = [
+    {"service": "redis", "path": "/r.conf", "mode": "0400", "content": "a"},
+    {"service": "edge", "path": "/e.conf", "mode": "0400", "content": "a"},
+]
+
+
+def specs(pods: ModuleType, services: dict[str, Any], files: list[dict[str, Any]]) -> dict[str, str]:
+    return pods.pod_specs(pods.pod_project(services, files, "acquisition", "lab"))
+
+
+def test_the_same_declaration_has_the_same_spec(pods: ModuleType) -> None:
+    assert specs(pods, SERVICES, FILES) == specs(pods, copy.deepcopy(SERVICES), list(reversed(FILES)))
+
+
+def test_a_changed_file_changes_the_spec_of_its_reader_only(pods: ModuleType) -> None:
+    changed = copy.deepcopy(FILES)
+    changed[0]["content"] = "b"
+    before, after = specs(pods, SERVICES, FILES), specs(pods, SERVICES, changed)
+    assert before["redis"] != after["redis"]
+    assert before["edge"] == after["edge"]
+
+
+def test_a_changed_entry_changes_the_spec_of_that_service_only(pods: ModuleType) -> None:
+    changed = copy.deepcopy(SERVICES)
+    changed["edge"]["image"] = "e@sha256:2"
+    before, after = specs(pods, SERVICES, FILES), specs(pods, changed, FILES)
+    assert before["redis"] == after["redis"]
+    assert before["edge"] != after["edge"]
+
+
+def test_a_renewed_certificate_changes_the_spec(pods: ModuleType, tmp_path: Path) -> None:
+    certificate = tmp_path / "server.crt"
+    files = [{"service": "edge", "path": "/server.crt", "mode": "0444", "source": str(certificate)}]
+    certificate.write_text("old")
+    before = specs(pods, SERVICES, files)
+    certificate.write_text("new")
+    assert specs(pods, SERVICES, files)["edge"] != before["edge"]
+
+
+def test_every_service_has_the_labels_of_the_contract_and_bounded_logs(pods: ModuleType) -> None:
+    project = pods.pod_project(SERVICES, FILES, "acquisition", "lab")
+    for name, service in project["services"].items():
+        labels = service["labels"]
+        assert labels["org.bluefleet.site"] == "lab"
+        assert labels["org.bluefleet.pod"] == "acquisition"
+        assert labels["org.bluefleet.service"] == name
+        assert len(labels["org.bluefleet.spec"]) == 64
+        assert service["logging"]["options"]["max-size"]
+        assert service["restart"] == "unless-stopped"
+        assert service["init"] is True
+    assert project["services"]["edge"]["healthcheck"]["interval"] == "5s"
+    assert project["services"]["redis"]["healthcheck"]["start_interval"] == "500ms"
+
+
+def test_no_secret_is_in_the_project(pods: ModuleType) -> None:
+    files = [{"service": "redis", "path": "/r.conf", "mode": "0400", "content": "requirepass sesame", "secret": True}]
+    assert "sesame" not in str(pods.pod_project(SERVICES, files, "acquisition", "lab"))
+
+
+def container(spec: str, state: str = "running", status: str = "Up 1 hour (healthy)") -> dict[str, Any]:
+    return {"Id": "1", "Labels": {"org.bluefleet.spec": spec}, "State": state, "Status": status}
+
+
+def test_each_difference_is_named() -> None:
+    state = load(ROLE / "library" / "pod_state.py")
+    declared = {"a": "1", "b": "1", "c": "1", "d": "1", "e": "1"}
+    running = {
+        "a": container("1"),
+        "b": container("2"),
+        "c": container("1", "exited", "Exited (1)"),
+        "d": container("1", status="Up 1 minute (unhealthy)"),
+        "gone": container("1"),
+    }
+    assert state.differences(declared, running) == {
+        "b": "is declared differently",
+        "c": "is exited",
+        "d": "is not healthy: Up 1 minute (unhealthy)",
+        "e": "is not there",
+        "gone": "is no longer declared",
+    }
+
+
+def test_only_guarded_services_that_run_and_would_be_replaced_hold_a_converge() -> None:
+    state = load(ROLE / "library" / "pod_state.py")
+    running = {"kafka": container("1"), "redis": container("old"), "edge": container("old"), "old": container("1")}
+    declared = {"kafka": "1", "redis": "1", "edge": "1"}
+    assert state.interrupted(["kafka", "redis", "re-manager"], declared, running) == ["redis"]
+    assert state.interrupted(["old"], declared, running) == ["old"]
+
+
+def test_logs_are_read_out_of_their_frames() -> None:
+    state = load(ROLE / "library" / "pod_state.py")
+    frames = b"\x01\0\0\0\0\0\0\x04one\n" + b"\x02\0\0\0\0\0\0\x04two\n"
+    assert state._without_frames(frames) == b"one\ntwo\n"

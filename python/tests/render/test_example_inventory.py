@@ -1,0 +1,160 @@
+"""Every host of inventories/example compiles: what the roles would write there is rendered by Ansible and read back."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import yaml
+
+from bluefleet.model import Site
+from bluefleet.site_file import load_site
+
+TOP = Path(__file__).resolve().parents[3]
+EXAMPLE = TOP / "inventories" / "example"
+SHARED = yaml.safe_load((TOP / "roles" / "_site" / "vars" / "main.yml").read_text())
+IMAGES = yaml.safe_load((TOP / "images" / "versions.yml").read_text())["images"]
+DIGEST = f"sha256:{'7' * 64}"
+
+Files: TypeAlias = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the site file and the files of each host."""
+    folder = tmp_path_factory.mktemp("rendered")
+    images = {key: {"reference": f"192.0.2.10:5000/bluefleet/{key}@{DIGEST}", "digest": DIGEST} for key in IMAGES}
+    # What an earlier step of site.yml makes. No role looks into them here, they only are copied.
+    made = [f"secrets/{name}" for name in SHARED["site_secrets"]]
+    made += [f"pki/hosts/{host}/server.{part}" for host in ("bl7-manager", "bl7-data") for part in ("crt", "key")]
+    made += ["pki/site/ca.crt", "pki/site/bundle.crt"]
+    for name in made:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"made for a test: {name}")
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            EXAMPLE,
+            Path(__file__).with_name("render.yml"),
+            "-e",
+            json.dumps({"site_state_dir": str(folder), "site_images": images}),
+        ],
+        cwd=TOP,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(rendered: Path) -> Site:
+    return load_site(rendered / "site.yml")
+
+
+@pytest.fixture(scope="module")
+def files(rendered: Path) -> Files:
+    """Host → name of a file → its content."""
+    return {path.stem: json.loads(path.read_text()) for path in rendered.glob("bl7-*.json")}
+
+
+def rules_of(files: Files, host: str) -> list[str]:
+    return [line.strip() for line in files[host]["firewall.nft"].splitlines()]
+
+
+def test_the_site_file_is_one_that_the_manager_can_read(site: Site) -> None:
+    assert {node.name for node in site.nodes} == {"bl7-optics", "bl7-hutch"}
+    assert site.acquisition is not None
+    assert site.acquisition.packages == ["apstools==1.7.12"]
+
+
+def test_every_host_but_epics_clients_gets_its_files(files: Files, site: Site) -> None:
+    ours = {name for name, host in site.hosts.items() if host.groups != ["epics_clients"]}
+    assert set(files) == ours
+    for contents in files.values():
+        assert contents["firewall.nft"]
+        assert contents["bluefleet.conf"]
+
+
+def test_no_rule_touches_another_table(files: Files, site: Site) -> None:
+    for node in site.nodes:
+        rules = rules_of(files, node.name)
+        assert not [line for line in rules if "flush" in line]
+        assert {line for line in rules if line.startswith(("table", "delete"))} == {
+            "table inet bluefleet",
+            "delete table inet bluefleet",
+            "table inet bluefleet {",
+        }
+
+
+def test_the_engine_of_a_node_is_open_to_the_manager_alone(files: Files) -> None:
+    (line,) = [line for line in rules_of(files, "bl7-hutch") if "proto-dst 2376" in line]
+    assert line == 'ip saddr { 192.0.2.10 } meta l4proto tcp ct original proto-dst 2376 accept comment "engine"'
+
+
+def test_hardware_ports_are_open_to_those_who_use_channel_access(files: Files) -> None:
+    lines = [line for line in rules_of(files, "bl7-hutch") if 'comment "instance sample-camera"' in line]
+    assert [line.split(" meta ")[0] for line in lines] == [
+        "ip saddr { 192.0.2.10, 192.0.2.12, 192.0.2.60, 192.0.2.128/25 }"
+    ] * len(lines)
+    ports = [line.split(" meta l4proto ")[1].split(" accept")[0] for line in lines]
+    assert ports == [
+        "tcp ct original proto-dst 5064",
+        "udp ct original proto-dst 5064",
+        "tcp ct original proto-dst 8080",
+    ]
+
+
+def test_x11_is_forwarded_on_the_desktop_only(files: Files) -> None:
+    desktop = files["bl7-desk"]["bluefleet.conf"]
+    assert "X11Forwarding yes" in desktop
+    assert "X11UseLocalhost no" in desktop
+    assert "X11Forwarding no" in files["bl7-data"]["bluefleet.conf"]
+
+
+def test_no_host_accepts_passwords(files: Files) -> None:
+    for contents in files.values():
+        assert "PasswordAuthentication no" in contents["bluefleet.conf"]
+
+
+@pytest.mark.parametrize("pod", ["acquisition", "data"])
+def test_services_run_images_by_digest_and_not_as_root(rendered: Path, pod: str) -> None:
+    services = json.loads((rendered / f"{pod}.services").read_text())
+    assert {service["image"].partition("@")[2] for service in services.values()} == {DIGEST}
+    assert not [name for name, service in services.items() if service["user"].startswith("0")]
+
+
+@pytest.mark.parametrize("pod", ["acquisition", "data"])
+def test_only_what_the_port_table_opens_is_published(rendered: Path, pod: str) -> None:
+    services = json.loads((rendered / f"{pod}.services").read_text())
+    ports = {int(port.split(":")[0]) for service in services.values() for port in service.get("ports", [])}
+    table = SHARED["site_ports"].values()
+    assert ports == {entry["port"] for entry in table if pod in entry["hosts"]}
+
+
+def test_engines_of_nodes_demand_a_certificate_and_the_others_answer_on_their_socket_only(files: Files) -> None:
+    node = files["bl7-optics"]["daemon.json"]
+    assert node["tlsverify"] is True
+    assert node["log-opts"] == {"max-size": "20m", "max-file": "5"}
+    for host in ("bl7-manager", "bl7-data", "bl7-desk"):
+        assert files[host]["daemon.json"]["hosts"] == ["unix:///var/run/docker.sock"]
+
+
+@pytest.mark.parametrize("arguments", [["--static"], ["--site-file", "site.yml"]], ids=["files", "site file"])
+def test_the_example_passes_validation(rendered: Path, arguments: list[str]) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("bluefleet"), "validate", "-i", EXAMPLE, *arguments],
+        cwd=rendered,
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

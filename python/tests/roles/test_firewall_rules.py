@@ -1,0 +1,192 @@
+"""What the firewall opens on each host, from the port table and the declared instances."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+
+VARS = Path(__file__).resolve().parents[3] / "roles" / "_site" / "vars" / "main.yml"
+SITE_PORTS = yaml.safe_load(VARS.read_text())["site_ports"]
+
+GROUPS = {
+    "all": ["boss", "store", "hall1", "hall2", "office"],
+    "manager": ["boss"],
+    "acquisition": ["boss"],
+    "data": ["store"],
+    "desktops": ["store"],
+    "nodes": ["hall1", "hall2"],
+    "epics_clients": ["office"],
+}
+HOSTVARS: dict[str, dict[str, Any]] = {
+    "boss": {
+        "ansible_host": "10.0.0.10",
+        "firewall_extra_addresses": ["10.9.0.10", "fd00::10"],
+    },
+    "store": {"ansible_host": "10.0.0.11"},
+    "hall1": {
+        "ansible_host": "10.0.0.21",
+        "node_instances": [
+            {"name": "axis", "channel_access_port": 5064},
+            {
+                "name": "camera",
+                "channel_access_port": 5066,
+                "ports": [{"port": 8080}, {"port": 9000, "protocol": "udp"}],
+            },
+        ],
+    },
+    "hall2": {"ansible_host": "10.0.0.22"},
+    "office": {"ansible_host": "192.0.2.7"},
+}
+NOTHING: dict[str, Any] = {
+    "ssh_port": 22,
+    "ssh_networks": [],
+    "transport": "tls",
+    "instances": [],
+    "epics_networks": [],
+    "extra_ports": [],
+}
+
+
+def opened(
+    firewall: ModuleType, host: str, **own: Any
+) -> dict[tuple[str, int], set[str] | None]:
+    """Protocol and port → who may connect, None for anybody."""
+    rules = firewall.firewall_rules(SITE_PORTS, host, GROUPS, HOSTVARS, NOTHING | own)
+    found: dict[tuple[str, int], set[str] | None] = {}
+    for rule in rules:
+        sources = rule["sources"]
+        everybody = sources is None
+        found[rule["protocol"], rule["port"]] = (
+            None if everybody else {a for _, members in sources for a in members}
+        )
+    return found
+
+
+def test_the_engine_of_a_node_is_open_to_every_address_of_the_manager_and_nobody_else(
+    firewall: ModuleType,
+) -> None:
+    assert opened(firewall, "hall1")[("tcp", 2376)] == {
+        "10.0.0.10",
+        "10.9.0.10",
+        "fd00::10",
+    }
+
+
+def test_a_host_that_is_no_node_has_no_engine_port(firewall: ModuleType) -> None:
+    assert set(opened(firewall, "boss")) == {
+        ("tcp", 22),
+        ("tcp", 443),
+        ("tcp", 5000),
+        ("tcp", 9093),
+    }
+
+
+@pytest.mark.parametrize(
+    ("transport", "ports"), [("tls", {22, 2376}), ("plain", {22, 2375}), ("ssh", {22})]
+)
+def test_only_the_port_of_the_transport_in_use_is_open(
+    firewall: ModuleType, transport: str, ports: set[int]
+) -> None:
+    assert {port for _, port in opened(firewall, "hall2", transport=transport)} == ports
+
+
+def test_hardware_ports_are_open_to_acquisition_desktops_and_epics_clients(
+    firewall: ModuleType,
+) -> None:
+    found = opened(
+        firewall,
+        "hall1",
+        instances=HOSTVARS["hall1"]["node_instances"],
+        epics_networks=["10.3.0.0/16"],
+    )
+    clients = {
+        "10.0.0.10",
+        "10.9.0.10",
+        "fd00::10",
+        "10.0.0.11",
+        "192.0.2.7",
+        "10.3.0.0/16",
+    }
+    for port in (
+        ("tcp", 5064),
+        ("udp", 5064),
+        ("tcp", 5066),
+        ("udp", 5066),
+        ("tcp", 8080),
+        ("udp", 9000),
+    ):
+        assert found[port] == clients
+
+
+def test_another_node_may_not_use_hardware_ports(firewall: ModuleType) -> None:
+    found = opened(firewall, "hall1", instances=HOSTVARS["hall1"]["node_instances"])
+    assert "10.0.0.22" not in (found[("tcp", 5064)] or set())
+
+
+def test_the_port_ansible_uses_is_open_beside_22(firewall: ModuleType) -> None:
+    assert set(opened(firewall, "hall2", ssh_port=2222, transport="ssh")) == {
+        ("tcp", 22),
+        ("tcp", 2222),
+    }
+
+
+def test_ssh_can_be_kept_to_networks(firewall: ModuleType) -> None:
+    assert opened(firewall, "hall2", ssh_networks=["10.0.0.0/24"])[("tcp", 22)] == {
+        "10.0.0.0/24"
+    }
+
+
+def test_a_port_for_an_empty_group_stays_closed(firewall: ModuleType) -> None:
+    table = {
+        "ssh": SITE_PORTS["ssh"],
+        "odd": {"port": 7, "hosts": ["data"], "clients": ["nobody"]},
+    }
+    rules = firewall.firewall_rules(
+        table, "store", GROUPS | {"nobody": []}, HOSTVARS, NOTHING
+    )
+    assert [rule["port"] for rule in rules] == [22]
+
+
+def test_an_extra_port_is_open_to_whom_it_names(firewall: ModuleType) -> None:
+    extra = [
+        {"name": "node exporter", "port": 9100, "clients": ["boss", "192.0.2.0/24"]}
+    ]
+    assert opened(firewall, "hall2", extra_ports=extra)[("tcp", 9100)] == {
+        "10.0.0.10",
+        "10.9.0.10",
+        "fd00::10",
+        "192.0.2.0/24",
+    }
+
+
+def test_an_address_inside_an_open_network_is_not_listed_again(
+    firewall: ModuleType,
+) -> None:
+    assert opened(firewall, "hall2", ssh_networks=["192.0.2.0/24", "192.0.2.7"])[
+        ("tcp", 22)
+    ] == {"192.0.2.0/24"}
+
+
+def test_a_name_that_cannot_be_resolved_is_refused_with_the_host_and_the_remedy(
+    firewall: ModuleType,
+) -> None:
+    hostvars = HOSTVARS | {"boss": {"ansible_host": "no-such-host.invalid"}}
+    with pytest.raises(
+        AnsibleFilterError,
+        match=r"host boss is 'no-such-host.invalid'.*write its address",
+    ):
+        firewall.firewall_rules(SITE_PORTS, "hall1", GROUPS, hostvars, NOTHING)
+
+
+def test_a_desktop_hears_answers_to_a_broadcast_search_and_a_node_does_not(
+    firewall: ModuleType,
+) -> None:
+    replies = firewall.epics_replies("store", GROUPS, HOSTVARS)
+    assert replies == {
+        "ports": [5064, 5066],
+        "sources": [("ip", ["10.0.0.21", "10.0.0.22"])],
+    }
+    assert firewall.epics_replies("hall1", GROUPS, HOSTVARS) is None

@@ -1,0 +1,127 @@
+"""The module that writes a host's files: only what differs, each in one step, nothing secret shown."""
+
+import base64
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = Path(__file__).parents[3] / "roles" / "_site" / "library" / "host_files.py"
+OWNER = {"owner": str(os.getuid()), "group": str(os.getgid())}
+
+
+def run(
+    files: dict[Path, str], *, check: bool = False, mode: str = "0640", **more: Any
+) -> dict[str, Any]:
+    """One call of the module as Ansible makes it, with contents by path."""
+    arguments = {
+        "files": [
+            {"path": str(path), "mode": mode, **OWNER, **more.get("each", {})}
+            for path in files
+        ],
+        "contents": [
+            base64.b64encode(text.encode()).decode() for text in files.values()
+        ],
+        "folders": more.get("folders", []),
+        "absent": [str(path) for path in more.get("absent", [])],
+        "_ansible_check_mode": check,
+    }
+    done = subprocess.run(
+        [sys.executable, str(MODULE)],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_file_has_content_and_mode_and_is_left_alone_then(tmp_path: Path) -> None:
+    path = tmp_path / "etc" / "a.conf"
+    assert run({path: "one\n"})["changed_paths"] == [str(path)]
+    assert path.read_text() == "one\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    before = path.stat().st_mtime_ns
+    assert not run({path: "one\n"})["changed"]
+    assert path.stat().st_mtime_ns == before
+
+
+def test_another_mode_is_put_right_without_writing(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    run({path: "one\n"})
+    inode = path.stat().st_ino
+    assert run({path: "one\n"}, mode="0400")["changed_paths"] == [str(path)]
+    assert (path.stat().st_ino, stat.S_IMODE(path.stat().st_mode)) == (inode, 0o400)
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    run({path: "one\n"})
+    with path.open() as reader:
+        run({path: "two\n"})
+        assert reader.read() == "one\n"
+    assert path.read_text() == "two\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_check_mode_writes_nothing_and_shows_the_difference(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    run({path: "one\n"})
+    result = run({path: "two\n", tmp_path / "new": "x"}, check=True, absent=[path])
+    assert result["changed"]
+    assert path.read_text() == "one\n"
+    assert not (tmp_path / "new").exists()
+    assert (result["diff"][0]["before"], result["diff"][0]["after"]) == (
+        "one\n",
+        "two\n",
+    )
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_secret_is_nowhere_in_the_answer(tmp_path: Path, check: bool) -> None:
+    path = tmp_path / "key"
+    run({path: "old-secret"}, each={"secret": True})
+    answer = json.dumps(run({path: "new-secret"}, each={"secret": True}, check=check))
+    for text in ("old-secret", "new-secret", base64.b64encode(b"new-secret").decode()):
+        assert text not in answer
+
+
+def test_what_must_not_exist_is_removed_with_its_content(tmp_path: Path) -> None:
+    folder = tmp_path / "certs.d" / "registry:5000"
+    run({folder / "ca.crt": "x"})
+    assert run({}, absent=[folder])["changed_paths"] == [str(folder)]
+    assert not folder.exists()
+    assert not run({}, absent=[folder])["changed"]
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    target, path = tmp_path / "target", tmp_path / "link"
+    target.write_text("mine\n")
+    path.symlink_to(target)
+    run({path: "theirs\n"})
+    assert target.read_text() == "mine\n"
+    assert not path.is_symlink()
+
+
+def test_folders_come_before_the_files_in_them(tmp_path: Path) -> None:
+    folder = tmp_path / "private"
+    run({folder / "a": "x"}, folders=[{"path": str(folder), "mode": "0700", **OWNER}])
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_file_that_its_program_refuses_does_not_take_its_place(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.conf"
+    accepts_one = {"validate": "/bin/grep -q one %s"}
+    assert run({path: "one\n"}, each=accepts_one)["changed"]
+    said = run({path: "two\n"}, each=accepts_one)
+    assert said["failed"]
+    assert "refuses it" in said["msg"]
+    assert path.read_text() == "one\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.conf"]

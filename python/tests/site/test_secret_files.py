@@ -1,0 +1,83 @@
+"""Secrets of a site as files: made once, never shown, refused when others can read them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE = Path(__file__).resolve().parents[3] / "roles" / "_site" / "library" / "site_secret_files.py"
+SECRETS = {"queue_api_key": {"length": 48}, "redis_password": {"length": 32}}
+
+
+def call(directory: Path, *, check_mode: bool = False) -> dict[str, Any]:
+    """Run the module as Ansible does, and return what it answers."""
+    arguments = {"directory": str(directory), "secrets": SECRETS, "_ansible_check_mode": check_mode}
+    program = (
+        "import sys, json\n"
+        "from ansible.module_utils import basic\n"
+        "from ansible.module_utils.testing import patch_module_args\n"
+        f"with patch_module_args(json.loads(sys.argv[1])):\n"
+        f"    import runpy; runpy.run_path({str(MODULE)!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(arguments)], capture_output=True, text=True, check=False, timeout=30
+    )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer | {"printed": done.stdout + done.stderr}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "secrets"
+
+
+def test_each_secret_is_a_file_that_only_its_owner_reads(directory: Path) -> None:
+    assert call(directory)["made"] == ["queue_api_key", "redis_password"]
+    for name, declared in SECRETS.items():
+        text = (directory / name).read_text()
+        assert len(text) == declared["length"]
+        assert text.isalnum()
+        assert (directory / name).stat().st_mode & 0o777 == 0o600
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_call_changes_nothing(directory: Path) -> None:
+    call(directory)
+    before = (directory / "queue_api_key").read_text()
+    assert call(directory)["changed"] is False
+    assert (directory / "queue_api_key").read_text() == before
+
+
+def test_check_mode_says_what_is_missing_and_makes_nothing(directory: Path) -> None:
+    assert call(directory, check_mode=True)["changed"] is True
+    assert not directory.exists()
+
+
+def test_no_answer_holds_a_secret(directory: Path) -> None:
+    printed = call(directory)["printed"] + call(directory)["printed"]
+    assert not any((directory / name).read_text() in printed for name in SECRETS)
+
+
+def test_a_secret_that_others_can_read_is_refused_with_the_remedy(directory: Path) -> None:
+    call(directory)
+    (directory / "redis_password").chmod(0o644)
+    answer = call(directory)
+    assert answer["failed"] is True
+    assert f"chmod 600 {directory}/redis_password" in answer["msg"]
+
+
+def test_an_empty_secret_is_refused(directory: Path) -> None:
+    call(directory)
+    (directory / "redis_password").write_text("")
+    assert "is empty: remove it" in call(directory)["msg"]
+
+
+def test_what_an_interrupted_run_left_is_no_secret(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    (directory / ".queue_api_key.unfinished").write_text("half")
+    call(directory)
+    assert len((directory / "queue_api_key").read_text()) == 48
+    assert not (directory / ".queue_api_key.unfinished").exists()

@@ -1,0 +1,58 @@
+"""playbooks/validate.yml is the first step of site.yml: it stops a wrong inventory in the words of the command."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bluefleet.checkout import find_checkout
+
+# Each test is one or two runs of Ansible: 4 s each, several times that where lint and image builds run beside it.
+pytestmark = pytest.mark.timeout(320)
+
+
+def converge(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the playbook on an inventory."""
+    program = Path(sys.executable).with_name("ansible-playbook")
+    return subprocess.run(
+        [program, "-i", folder, "playbooks/validate.yml", *options],
+        cwd=find_checkout(),
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
+def test_a_good_inventory_gets_its_secrets_and_the_second_time_nothing_changes(site):
+    first = converge(site.folder)
+    assert first.returncode == 0, first.stdout + first.stderr
+    secret = site.folder / ".state" / "secrets" / "queue_api_key"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    kept = secret.read_text()
+    second = converge(site.folder)
+    assert "changed=0" in second.stdout, second.stdout
+    assert secret.read_text() == kept
+    assert kept not in first.stdout + second.stdout
+
+
+def test_a_wrong_inventory_stops_here_also_in_check_mode(site):
+    site.change("host_vars/node2.yml", "image: ioc", "image: iocc")
+    done = converge(site.folder, "--check")
+    assert done.returncode != 0
+    for part in ("host_vars/node2.yml:3", "node2: node_instances[0].image = ''iocc''", "Did you mean", "no host was"):
+        assert part in done.stdout.replace("\n", " "), done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_site_without_manager_is_told_so_and_not_how_a_template_failed(site):
+    site.change(
+        "hosts.yml", "manager:\n  hosts:\n    manager:\n      ansible_host: 10.0.0.10\n", "manager:\n  hosts: {}\n"
+    )
+    done = converge(site.folder)
+    assert done.returncode != 0
+    assert "group manager has 0 hosts" in done.stdout
+    assert "undefined" not in done.stdout

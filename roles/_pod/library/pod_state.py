@@ -1,0 +1,187 @@
+#!/usr/bin/python
+"""Ansible module: how a pod's containers differ from what is declared, and whether they may be replaced now."""
+
+import http.client
+import json
+import socket
+import urllib.parse
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: pod_state
+short_description: How a pod's containers differ from what is declared, and whether they may be replaced now
+description:
+  - Compares the label C(org.bluefleet.spec) of a Compose project's containers with the declared specs. Changes nothing.
+  - Fails when a service of I(guarded) would be restarted while the queue runs a plan, unless I(interrupt_runs).
+options:
+  project:
+    description: Name of the Compose project.
+    type: str
+    required: true
+  specs:
+    description: Spec of each declared service, by its name.
+    type: dict
+    required: true
+  guarded:
+    description: Services that a running plan needs.
+    type: list
+    elements: str
+    default: []
+  interrupt_runs:
+    description: Whether a running plan may be interrupted.
+    type: bool
+    default: false
+  log_lines:
+    description: How many of the last log lines of services that are not well are returned.
+    type: int
+    default: 0
+"""
+
+RETURN = r"""
+differing:
+  description: For each service that differs from what is declared, how.
+  type: dict
+  returned: always
+logs:
+  description: The last lines of services that are not well.
+  type: dict
+  returned: when log_lines is not 0
+"""
+
+ENGINE = "/var/run/docker.sock"
+PROJECT, SERVICE, SPEC = "com.docker.compose.project", "com.docker.compose.service", "org.bluefleet.spec"
+DEADLINE = 20
+
+# The service that runs plans, and how it says which: asked in its container, it answers also while the edge is down.
+WORKER = "re-manager"
+ASK = """
+import json
+from bluesky_queueserver.manager.comms import ZMQCommSendThreads
+with_manager = ZMQCommSendThreads(zmq_server_address="tcp://localhost:60615", timeout_recv=8000)
+status = with_manager.send_message(method="status")
+item, runs = {}, []
+if status["running_item_uid"] is not None:
+    item = with_manager.send_message(method="queue_get")["running_item"]
+    runs = with_manager.send_message(method="re_runs", params={"option": "open"})["run_list"]
+print(json.dumps({"item": item, "runs": [run["uid"] for run in runs]}))
+"""
+
+
+class Engine(http.client.HTTPConnection):
+    """The Docker engine of this host on its socket."""
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(DEADLINE)
+        self.sock.connect(ENGINE)
+
+    def ask(self, path):
+        self.request("GET", path)
+        answer = self.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise OSError(f"engine answered {answer.status} to {path}: {body.decode(errors='replace')}")
+        return body
+
+
+def containers(project):
+    """The project's containers by service."""
+    filters = urllib.parse.quote(json.dumps({"label": [f"{PROJECT}={project}"]}))
+    found = json.loads(Engine("localhost").ask(f"/containers/json?all=1&filters={filters}"))
+    return {container["Labels"][SERVICE]: container for container in found if SERVICE in container["Labels"]}
+
+
+def differences(specs, running):
+    """What is not as declared, by service."""
+    found = {}
+    for service, spec in specs.items():
+        container = running.get(service)
+        if container is None:
+            found[service] = "is not there"
+        elif container["Labels"].get(SPEC) != spec:
+            found[service] = "is declared differently"
+        elif container["State"] != "running":
+            found[service] = f"is {container['State']}"
+        elif "(healthy)" not in container["Status"]:
+            found[service] = f"is not healthy: {container['Status']}"
+    for service in running.keys() - specs.keys():
+        found[service] = "is no longer declared"
+    return found
+
+
+def interrupted(guarded, specs, running):
+    """Guarded services that would be stopped or replaced."""
+    return [
+        service
+        for service in guarded
+        if running.get(service, {}).get("State") == "running"
+        and running[service]["Labels"].get(SPEC) != specs.get(service)
+    ]
+
+
+def refusal(module, services, worker):
+    """Why these services must not be restarted now, or nothing."""
+    remedy = "Wait for its end, or allow it with -e interrupt_runs=true"
+    code, out, err = module.run_command(["docker", "exec", worker["Id"], "python", "-c", ASK])
+    if code != 0:
+        last = (err.strip().splitlines() or ["no answer"])[-1]
+        return f"{', '.join(services)} would be restarted, and {WORKER} doesn't say whether a plan runs ({last}). {remedy}"
+    answer = json.loads(out)
+    item, runs = answer["item"], answer["runs"]
+    if not item:
+        return None
+    plan = f"plan {item.get('name')} of {item.get('user')}" + (f", run {', '.join(runs)}" if runs else "")
+    return f"{', '.join(services)} would be restarted while the queue runs {plan}. {remedy}"
+
+
+def logs(running, differing, lines):
+    """The last log lines of services that are not well."""
+    found = {}
+    for service in differing.keys() & running.keys():
+        path = f"/containers/{running[service]['Id']}/logs?stdout=1&stderr=1&tail={lines}"
+        text = _without_frames(Engine("localhost").ask(path)).decode(errors="replace")
+        found[service] = text.splitlines()
+    return found
+
+
+def _without_frames(raw):
+    """Log streams of containers without a terminal come in frames with a header of eight bytes."""
+    text, position = b"", 0
+    while position + 8 <= len(raw):
+        size = int.from_bytes(raw[position + 4 : position + 8], "big")
+        text += raw[position + 8 : position + 8 + size]
+        position += 8 + size
+    return text
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "project": {"type": "str", "required": True},
+            "specs": {"type": "dict", "required": True},
+            "guarded": {"type": "list", "elements": "str", "default": []},
+            "interrupt_runs": {"type": "bool", "default": False},
+            "log_lines": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        running = containers(params["project"])
+        differing = differences(params["specs"], running)
+        found_logs = logs(running, differing, params["log_lines"]) if params["log_lines"] else {}
+    except OSError as error:
+        module.fail_json(msg=f"engine on {ENGINE}: {error}")
+    stopping = interrupted(params["guarded"], params["specs"], running)
+    worker = running.get(WORKER, {})
+    if stopping and not params["interrupt_runs"] and worker.get("State") == "running":
+        reason = refusal(module, stopping, worker)
+        if reason is not None:
+            module.fail_json(msg=reason)
+    diff = {"before": "".join(f"{name} {how}\n" for name, how in sorted(differing.items())), "after": ""}
+    module.exit_json(changed=bool(differing), differing=differing, logs=found_logs, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Builds and pushes a site's images: `python roles/image/builder < order.json`.
+
+The order says what is wanted (its fields are the options of `bluefleet_image`); what happens is told on stdout, a JSON
+object a line; the last one has event `result` or `error`. Ends when the process named in `while_alive` is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from image_build import Builder, needed, recorded
+from image_engine import Engine, EngineError
+from image_plan import PlanError, Site, plan
+from image_registry import Registry, RegistryError
+
+_output = threading.Lock()
+
+
+def report(event: str, **values: Any) -> None:
+    """Tell one thing that happened."""
+    with _output:
+        sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+        sys.stdout.flush()
+
+
+def main(order: dict[str, Any]) -> None:
+    """Do what the order says: state `planned`, `built` or `pushed`."""
+    if order.get("while_alive"):
+        threading.Thread(target=_end_with, args=(int(order["while_alive"]),), daemon=True).start()
+    repository = Path(order["repository"])
+    site = Site(
+        uids=order["uids"],
+        ca_bundle=order["ca_bundle"],
+        apt_mirror=order["apt_mirror"],
+        pip_index=order["pip_index"],
+        packages=tuple(order["packages"]),
+    )
+    published: dict[str, str] = order["published"]
+    wanted = [name for name in order["images"] if name not in published]
+    images = plan(repository, order["declared"], wanted, site)
+    engine = Engine(order["engine"])
+    log_dir = Path(order["log_dir"])
+    registry = Registry.of(order["registry"])
+
+    if order["state"] == "planned":
+        stale = needed(images, engine.sizes(image.reference for image in images.values()), wanted)
+    else:
+        builder = Builder(engine, log_dir, order["jobs"], order["apt_mirror"], report)
+        stale = builder.build(images, wanted)
+        if "bluesky" in wanted and order["device_classes"]:
+            builder.check_classes(images["bluesky"], order["device_classes"])
+    sizes = engine.sizes(images[name].reference for name in wanted)
+    built = [images[name] for name in wanted]
+    result: dict[str, dict[str, Any]] = {
+        image.name: {"tag": image.tag, "local": image.reference, "size": sizes.get(image.reference, 0)}
+        for image in built
+    }
+    pushed: list[str] = []
+
+    if registry and order["state"] != "built":
+        digests = registry.digests(built)
+        mirrors = registry.mirrored_digests(published)
+        missing = [image for image in built if image.name not in digests]
+        unmirrored = {name: reference for name, reference in published.items() if name not in mirrors}
+        if order["state"] == "pushed":
+            digests |= registry.push(engine, missing, log_dir, report)
+            mirrors |= registry.mirror(unmirrored, report)
+        pushed = [*(image.name for image in missing), *unmirrored]
+        for name, digest in {**digests, **mirrors}.items():
+            entry = result.setdefault(name, {"tag": digest[7:19], "size": 0, "published": published.get(name)})
+            entry |= {"digest": digest, "reference": registry.reference(name, digest)}
+    elif not registry:
+        for name, reference in published.items():
+            digest = reference.partition("@")[2]
+            result[name] = {"tag": digest[7:19], "size": 0, "published": reference}
+            result[name] |= {"digest": digest, "reference": reference}
+    seconds = {image.name: recorded(log_dir, image).get("seconds", 0.0) for image in built}
+    report("result", changed=bool(stale or pushed), images=result, built=stale, pushed=pushed, seconds=seconds)
+
+
+def _end_with(process: int) -> None:
+    while _runs(process):
+        time.sleep(1)
+    # docker build ends when its client does; nothing half built is ever tagged.
+    os.killpg(os.getpgrp(), signal.SIGTERM)
+
+
+def _runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+if __name__ == "__main__":
+    try:
+        main(json.load(sys.stdin))
+    except (PlanError, EngineError, RegistryError) as error:
+        report("error", message=str(error))
+        sys.exit(1)

@@ -1,0 +1,204 @@
+"""The control machine's container engine and kernel, asked and told through their own commands."""
+
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+from ansible.module_utils.virtual_host_plan import (
+    LAB_LABEL,
+    SPEC_LABEL,
+    Found,
+    Host,
+    Lab,
+    Machine,
+    run_arguments,
+    spec_of,
+)
+
+CGROUP = Path("/sys/fs/cgroup")
+CAP_SYS_RESOURCE = 24
+
+
+class VirtualHostError(Exception):
+    """A step failed: which, on which host, what to do."""
+
+
+def run(command: list[str], *, stage: str, stdin: bytes | None = None, timeout: float = 120) -> str:
+    """Run a command of the engine; a failure names the stage."""
+    try:
+        done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
+    except FileNotFoundError as error:
+        raise VirtualHostError(f"{stage}: there is no program {command[0]} here; run .ci/bootstrap") from error
+    except subprocess.TimeoutExpired as error:
+        raise VirtualHostError(
+            f"{stage}: `{' '.join(command[:3])}` gave no answer for {timeout:.0f} s; see the engine's log"
+        ) from error
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        hint = (
+            "; run .ci/bootstrap, it starts the engine" if "Cannot connect to the Docker daemon" in reason[-1] else ""
+        )
+        raise VirtualHostError(f"{stage}: {reason[-1]}{hint}")
+    return done.stdout.decode()
+
+
+def this_machine() -> Machine:
+    """Look at the kernel for what decides how a host is run."""
+    unified = (CGROUP / "cgroup.controllers").exists()
+    hierarchies = () if unified else tuple(sorted(entry.name for entry in CGROUP.iterdir() if entry.is_dir()))
+    bounding = next(
+        line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapBnd")
+    )
+    return Machine(cgroup_hierarchies=hierarchies, has_sys_resource=bool(int(bounding, 16) >> CAP_SYS_RESOURCE & 1))
+
+
+def image_id(reference: str) -> str | None:
+    """Content hash of an image, None when the engine does not have it."""
+    listed = run(["docker", "image", "ls", "--quiet", "--no-trunc", reference], stage="host image").split()
+    return listed[0] if listed else None
+
+
+def containers() -> list[Found]:
+    """All laboratories' containers, whoever's they are."""
+    columns = "\t".join(("{{.Names}}", "{{.State}}", label_column(LAB_LABEL), label_column(SPEC_LABEL)))
+    command = ["docker", "ps", "--all", "--filter", f"label={LAB_LABEL}", "--format", columns]
+    return [Found(*line.split("\t")) for line in run(command, stage="look for hosts").splitlines()]
+
+
+def label_column(label: str) -> str:
+    """A column of the engine's tables: the value of a label."""
+    return '{{.Label "' + label + '"}}'
+
+
+def network_checkout(name: str) -> str | None:
+    """Checkout that made a network; '' for one that nobody labelled, None when there is none of this name."""
+    columns = "{{.Name}}\t" + label_column(LAB_LABEL)
+    listed = run(
+        ["docker", "network", "ls", "--filter", f"name={name}", "--format", columns], stage="look for the network"
+    )
+    return dict(line.split("\t", 1) for line in listed.splitlines()).get(name)
+
+
+def routes() -> list[dict[str, str]]:
+    """Routes of this machine."""
+    return json.loads(run(["ip", "-json", "route", "show"], stage="look at routes") or "[]")
+
+
+def free_megabytes() -> tuple[str, int]:
+    """Where the engine keeps its data, and how much room is there."""
+    root = run(["docker", "info", "--format", "{{.DockerRootDir}}"], stage="look at the disk").strip()
+    # The engine's folder may be closed to this user; its nearest open parent lies on the same disk or is all that can be asked.
+    visible = next(path for path in (Path(root), *Path(root).parents) if os.access(path, os.X_OK))
+    return root, shutil.disk_usage(visible).free // 2**20
+
+
+def make_network(lab: Lab) -> None:
+    """Make the laboratory's network."""
+    label = f"{LAB_LABEL}={lab.checkout}"
+    run(
+        ["docker", "network", "create", "--subnet", lab.subnet, "--label", label, lab.network],
+        stage=f"network {lab.network}",
+    )
+
+
+def archive_of(files: dict[str, tuple[Path, int]]) -> bytes:
+    """A tar archive for `docker cp`: path in the host → (file here, mode); everything is root's."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, (source, mode) in files.items():
+            content = source.read_bytes()
+            member = tarfile.TarInfo(path.lstrip("/"))
+            member.size, member.mode, member.mtime = len(content), mode, int(source.stat().st_mtime)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def create(lab: Lab, host: Host, machine: Machine, files: dict[str, tuple[Path, int]]) -> None:
+    """Make a host with its volumes and keys; it is not started."""
+    stage = f"create {host.name}"
+    owner = f"{LAB_LABEL}={lab.checkout}"
+    for volume in lab.volumes(host.name):
+        run(["docker", "volume", "create", "--label", owner, volume], stage=stage)
+    labels = ["--label", owner, "--label", f"{SPEC_LABEL}={spec_of(lab, host, machine)}"]
+    run(["docker", "create", *run_arguments(lab, host, machine), *labels, lab.image], stage=stage)
+    try:
+        run(["docker", "cp", "-", f"{lab.container(host.name)}:/"], stage=f"{stage}: keys", stdin=archive_of(files))
+    except VirtualHostError:
+        # A host without keys would look finished to the next run.
+        run(["docker", "rm", "--force", lab.container(host.name)], stage=stage)
+        raise
+
+
+def remove(names: list[str]) -> None:
+    """Stop, then remove: a forced removal of running hosts leaves their cgroups behind."""
+    if names:
+        run(["docker", "stop", *names], stage=f"stop {', '.join(names)}", timeout=300)
+        run(["docker", "rm", "--force", *names], stage=f"remove {', '.join(names)}")
+
+
+def start(names: list[str]) -> None:
+    """Start hosts, all in one call."""
+    if names:
+        run(["docker", "start", *names], stage=f"start {', '.join(names)}")
+
+
+def answers(host: Host, timeout: float) -> bool:
+    """Whether the host's sshd greets."""
+    try:
+        with socket.create_connection((host.address, 22), timeout=timeout) as connection:
+            connection.settimeout(timeout)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def reasons(lab: Lab, silent: list[Host]) -> str:
+    """Hosts that do not answer SSH, each with its container's state and the log to read."""
+    states = {container.name: container.state for container in containers()}
+    named = []
+    for host in silent:
+        name = lab.container(host.name)
+        state = states.get(name, "gone")
+        log = f"docker exec {name} journalctl -b -p warning" if state == "running" else f"docker logs {name}"
+        named.append(f"{host.name} ({host.address}; container is {state}; see: {log})")
+    return ", ".join(named)
+
+
+def wait_for_ssh(lab: Lab, hosts: list[Host], seconds: float) -> None:
+    """Wait until each host's sshd greets; one that does not is named with what it last said."""
+    deadline = time.monotonic() + seconds
+    silent = list(hosts)
+    while silent := [host for host in silent if not answers(host, timeout=2)]:
+        if time.monotonic() > deadline:
+            raise VirtualHostError(f"wait for SSH: no answer in {seconds:.0f} s from {reasons(lab, silent)}")
+        time.sleep(0.1)
+
+
+def remove_laboratory(lab: Lab) -> None:
+    """Remove the hosts, volumes and networks that carry the checkout's label."""
+    owner = f"label={LAB_LABEL}={lab.checkout}"
+    remove([container.name for container in containers() if container.checkout == lab.checkout])
+    for kind in ("volume", "network"):
+        names = run(["docker", kind, "ls", "--quiet", "--filter", owner], stage=f"look for {kind}s").split()
+        if names:
+            run(["docker", kind, "rm", *names], stage=f"remove {kind}s")
+
+
+def remains(lab: Lab) -> list[str]:
+    """What the checkout's laboratory has on this engine."""
+    owner = f"label={LAB_LABEL}={lab.checkout}"
+    hosts = [f"host {container.name}" for container in containers() if container.checkout == lab.checkout]
+    others = [
+        f"{kind} {name}"
+        for kind in ("volume", "network")
+        for name in run(
+            ["docker", kind, "ls", "--filter", owner, "--format", "{{.Name}}"], stage=f"look for {kind}s"
+        ).split()
+    ]
+    return hosts + others

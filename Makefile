@@ -22,13 +22,13 @@ lab-purge: ## remove the laboratory, the cache and the images
 	@.ci/lab purge
 
 images: tools ## build the images of the site and print their sizes
-	@$(PLAYBOOK) playbooks/build_images.yml -e build_images_wait=true
+	@.ci/with-engine $(PLAYBOOK) playbooks/build_images.yml -e build_images_wait=true
 
 test: tools-dev ## everything: check, molecule scenarios, the whole laboratory
-	@.ci/test
+	@.ci/with-engine .ci/test
 
 check: tools-dev ## static checks and unit tests
-	@.ci/check
+	@.ci/with-engine .ci/check
 
 faults: tools-dev ## what fails, and what then happens: on the running laboratory
 	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m faults

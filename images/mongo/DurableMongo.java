@@ -19,8 +19,9 @@ import org.h2.mvstore.MVStore;
  * A Mongo server that answers a write only once it is stored: {@code DurableMongo FOLDER PORT}.
  *
  * <p>The stock back end answers first and stores up to a second later, so a killed process forgets acknowledged writes. Here
- * each command that may write ends with a commit to the file. The file is forced to the disk every second, as MongoDB does
- * with its journal: a power cut may cost that second, which the sinks' redelivery brings back.
+ * each command that may write ends with a commit to the file, which bears the death of the process. A write that asks for
+ * the journal ({@code writeConcern: {j: true}}, as the sink's do) is answered once the file is forced to the disk, which
+ * bears a power cut. For other writes the file is forced every second: a power cut may cost them that second.
  *
  * <p>Every commit appends, so the file is made small when the server starts and stops, and while it runs whenever it has
  * grown to twice what it then was.
@@ -48,8 +49,15 @@ public final class DurableMongo extends H2Backend {
     if (!READING.contains(command.toLowerCase(Locale.ROOT))) {
       // Always, and not only with changes of its own: another thread may be storing this command's changes right now.
       store.commit();
+      if (asksForJournal(query)) {
+        store.sync();
+      }
     }
     return answer;
+  }
+
+  private static boolean asksForJournal(Document query) {
+    return query.get("writeConcern") instanceof Document concern && Boolean.TRUE.equals(concern.get("j"));
   }
 
   @Override

@@ -31,7 +31,13 @@ def machine() -> str:
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))
     gibibytes = int(memory[1]) / 2**20 if memory else 0.0
     release = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
-    cores = len([line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if line.startswith("processor")])
+    cores = len(
+        [
+            line
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("processor")
+        ]
+    )
     return f"{cores} cores, {gibibytes:.0f} GiB, {release}, kernel {platform.release()}"
 
 

@@ -12,9 +12,7 @@ testinfra_hosts = ["ssh://desk"]
 RANGES = {"ada": "200000 65536", "ben": "265536 65536", "narrow": "400000 1001"}
 
 
-def test_a_container_runs_with_the_sub_ids_of_the_person(
-    login: Login, person: str
-) -> None:
+def test_a_container_runs_with_the_sub_ids_of_the_person(login: Login, person: str) -> None:
     done = login(person, f"podman run --rm {IMAGE} cat /proc/self/uid_map")
     assert done.returncode == 0, done.stderr
     own, ranged = (line.split() for line in done.stdout.splitlines())
@@ -30,9 +28,7 @@ def test_root_inside_is_the_person_outside(login: Login, person: str) -> None:
     assert done.stdout.strip() == person, done.stderr
 
 
-def test_a_file_can_be_given_to_nobody_inside_only_when_the_range_is_wide_enough(
-    login: Login, person: str
-) -> None:
+def test_a_file_can_be_given_to_nobody_inside_only_when_the_range_is_wide_enough(login: Login, person: str) -> None:
     done = login(
         person,
         f"podman run --rm {IMAGE} sh -c 'touch /file && chown 65534 /file && stat -c %u /file'",
@@ -50,18 +46,13 @@ def test_each_person_has_one_range(host: Host, file: str) -> None:
     ]
 
 
-def test_a_published_port_answers_on_the_desktop_and_not_outside(
-    login: Login, host: Host
-) -> None:
+def test_a_published_port_answers_on_the_desktop_and_not_outside(login: Login, host: Host) -> None:
     made = login(
         "ada",
         f"podman run --rm --detach --name door --publish 8090:8090 {IMAGE} sleep 50",
     )
     assert made.returncode == 0, made.stderr
-    assert (
-        host.socket("tcp://0.0.0.0:8090").is_listening
-        or host.socket("tcp://:::8090").is_listening
-    )
+    assert host.socket("tcp://0.0.0.0:8090").is_listening or host.socket("tcp://:::8090").is_listening
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((ADDRESS, 8090), 5)
     login("ada", "podman rm --force --time 0 door")

@@ -6,6 +6,7 @@ from testinfra.host import Host
 
 from conftest import ADDRESSES, PORT
 
+LOGIN = "/etc/bluefleet/docker"
 testinfra_hosts = ["ssh://secure", "ssh://insecure"]
 
 
@@ -14,7 +15,7 @@ def _here(host: Host) -> str:
 
 
 def test_an_engine_pulls_with_the_login_it_was_given(host: Host) -> None:
-    assert host.run(f"docker pull --quiet {_here(host)}/bluefleet/kept:1").succeeded
+    assert host.run(f"docker --config {LOGIN} pull --quiet {_here(host)}/bluefleet/kept:1").succeeded
 
 
 def test_an_engine_without_login_is_refused(host: Host) -> None:
@@ -41,8 +42,9 @@ def test_the_registry_is_not_root_and_sees_no_key_but_its_own(host: Host) -> Non
 
 
 def test_no_password_is_in_a_unit_or_a_configuration(host: Host) -> None:
-    login = json.loads(host.file("/root/.docker/config.json").content_string)["auths"][_here(host)]["auth"]
-    assert host.file("/root/.docker/config.json").mode == 0o600
+    login = json.loads(host.file(f"{LOGIN}/config.json").content_string)["auths"][_here(host)]["auth"]
+    assert host.file(f"{LOGIN}/config.json").mode == 0o600
+    assert not host.file("/root/.docker/config.json").exists
     readable = host.check_output("cat /etc/bluefleet/registry/config.yml /etc/systemd/system/bluefleet-registry*")
     assert login not in readable
     assert host.check_output("cat /etc/bluefleet/registry/htpasswd").count("$2b$") == 2

@@ -13,7 +13,7 @@ from bluesky import RunEngine
 from bluesky.plans import count
 from bluesky.run_engine import call_in_bluesky_event_loop
 
-from bluefleet.acquisition.guard import DeviceUnreachable, refuse_unreachable
+from bluefleet.acquisition.guard import DeviceLost, DeviceUnreachable, refuse_unreachable
 from bluefleet.devices import Axis, Detector, RandomWalk, connections
 from bluefleet.devices.connections import Connections
 
@@ -100,3 +100,19 @@ def test_a_device_that_dies_is_noticed_and_usable_at_once_when_it_is_back(engine
     # No wait for a search that libca may put off for a minute.
     engine(count([walk]))
     assert not site.unreachable()
+
+
+def test_a_device_that_dies_in_a_plan_is_named_in_words(engine: RunEngine, iocs: Any) -> None:
+    site = Connections()
+    walk = RandomWalk("random_walk:", name="walk")
+    walk.position._timeout = 1.0
+    add(site, walk=walk)
+    engine.preprocessors.append(refuse_unreachable(site))
+
+    def dies_after_the_first_event(name: str, _: Any) -> None:
+        if name == "event" and iocs.walk.process is not None:
+            iocs.walk.stop()
+
+    engine.subscribe(dies_after_the_first_event)
+    with pytest.raises(DeviceLost, match=r"random_walk:x stopped answering during the plan"):
+        engine(count([walk], 3, delay=0.5))

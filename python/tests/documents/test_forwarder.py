@@ -1,11 +1,14 @@
 """The forwarder while Kafka is away: it looks after writers all the same. Delivery itself is tested with a real Kafka."""
 
 import json
+import sqlite3
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from documents_of_runs import make_run, uid_of
@@ -13,8 +16,10 @@ from killable_writer import StartWriter
 from test_spool import WRITE_FOR_EVER, spooled
 
 from bluefleet.documents import Publisher, Spool
-from bluefleet.documents.errors import RunNotFound, SettingsWrong
+from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
 from bluefleet.documents.forwarder import Forwarder
+from bluefleet.documents.kafka import ensure_topics
+from bluefleet.documents.lane import Lane
 from bluefleet.documents.settings import ForwarderSettings
 
 
@@ -80,6 +85,46 @@ def test_documents_wait_and_the_status_says_for_what(tmp_path: Path, forwarder: 
         for reference in (uid_of(run), uid_of(run)[:8], "42", "-1"):
             assert ask(forwarder, f"/runs/{reference}")["run"] == uid_of(run)
         assert ask(forwarder, "/runs/-1")["streams"]["primary"]["events"] == 10
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_lane_that_breaks_is_a_problem_and_is_begun_again(
+    tmp_path: Path, forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Spool(tmp_path, writer="worker").close()
+    wait_for(lambda: "Kafka" in str(forwarder.status()["problems"]))
+    first = forwarder._lanes["worker"]
+    with monkeypatch.context() as broken:
+        broken.setattr(Lane, "_deliver_until_trouble", lambda _: 1 / 0)
+        wait_for(lambda: "ended where it should not" in str(forwarder.status()["problems"]))
+    wait_for(lambda: forwarder._lanes["worker"] is not first and "Kafka at" in str(forwarder.status()["problems"]))
+    assert forwarder.healthy()
+
+
+def test_a_kafka_that_does_not_answer_an_administrator_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def __init__(self, _: object) -> None: ...
+
+        def list_topics(self, **_: object) -> object:
+            return SimpleNamespace(topics={})
+
+        def create_topics(self, topics: list, **_: object) -> dict:
+            return {topic.topic: Future() for topic in topics}
+
+    monkeypatch.setattr("bluefleet.documents.kafka.AdminClient", Silent)
+    monkeypatch.setattr("bluefleet.documents.kafka.DEADLINE", 0.1)
+    monkeypatch.setattr("bluefleet.documents.kafka.GRACE", 0.1)
+    with pytest.raises(Unavailable, match="no answer within"):
+        ensure_topics(ForwarderSettings(), retention_bytes=1)
+
+
+def test_a_spool_that_breaks_is_said_in_the_status(tmp_path: Path, forwarder: Forwarder) -> None:
+    Spool(tmp_path, writer="worker").close()
+    connection = sqlite3.connect(tmp_path / "worker.sqlite")
+    connection.execute("DROP TABLE deliveries")
+    connection.close()
+    assert "deliveries" in ask(forwarder, "/status")["problems"][0]
+    assert "no such table" in forwarder.status()["writers"]["worker"]["trouble"]
 
 
 def test_a_run_that_is_not_there_is_said_so(tmp_path: Path, forwarder: Forwarder) -> None:

@@ -39,8 +39,15 @@ def test_a_database_that_is_away_is_waited_for_however_long() -> None:
 def test_a_server_that_answers_and_refuses_makes_the_document_poison() -> None:
     action = Flaky(100, Refusing("no"))
     with pytest.raises(Poison, match="no"):
-        Patience(threading.Event()).until_available(action)
-    assert action.calls == module.REFUSALS
+        Patience(threading.Event()).until_available(action, lambda: None)
+    assert action.calls == module.REFUSALS + 1
+
+
+def test_a_server_that_refuses_everything_is_waited_for() -> None:
+    action = Flaky(100, Refusing("no space left"))
+    probe = Flaky(90, Refusing("no space left"))
+    assert Patience(threading.Event()).until_available(Flaky(20, Refusing("no")), probe) == "done"
+    assert Patience(threading.Event()).until_available(action) == "done"
 
 
 def test_a_server_that_refuses_for_a_moment_does_not() -> None:

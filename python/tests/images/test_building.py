@@ -51,9 +51,8 @@ class Recorded(Engine):
     def forget_old(self, image: Image, keep: int) -> None:
         assert keep > 0, image.name
 
-    def build(self, image: Image, log: Path, site_mirror: str = "") -> None:
+    def build(self, image: Image, log: Path) -> None:
         assert log.parent.is_dir()
-        assert site_mirror == ""
         with self.lock:
             self.order.append(image.name)
             self.busy.add(image.name)
@@ -72,7 +71,7 @@ class Recorded(Engine):
 def build(engine: Recorded, tmp_path: Path, wanted: list[str] = WANTED, jobs: int = 2) -> list[dict[str, object]]:
     """Build and return what was reported."""
     reports: list[dict[str, object]] = []
-    Builder(engine, tmp_path, jobs, "", lambda event, **values: reports.append({"event": event, **values})).build(
+    Builder(engine, tmp_path, jobs, lambda event, **values: reports.append({"event": event, **values})).build(
         IMAGES, wanted
     )
     return reports

@@ -31,7 +31,7 @@ def builder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Builder:
     monkeypatch.setattr(Engine, "run", answer)
     monkeypatch.setattr(Engine, "build", forbidden)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=3_000_000_000))
-    return Builder(Engine(), tmp_path, 2, "", lambda _event, **_values: None)
+    return Builder(Engine(), tmp_path, 2, lambda _event, **_values: None)
 
 
 def test_too_little_room_is_refused_before_the_first_image(builder: Builder) -> None:

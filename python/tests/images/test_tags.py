@@ -163,3 +163,25 @@ def test_a_package_that_can_t_be_built_in_is_refused(repository: Repository, pac
 
 def _other(repository: Repository, packages: tuple[str, ...]) -> Image:
     return plan(*repository, ["other"], Site(packages=packages))["other"]
+
+
+def rooted(repository: Repository, root: str, mirror: str = "") -> Image:
+    """The base image when it starts from that root."""
+    folder, declared = repository
+    (folder / "images" / "base" / "root").write_text("#!/bin/sh\n")
+    site = Site(uids={"ioc": 64109}, roots={"base": root}, apt_mirror=mirror)
+    return plan(folder, declared, declared["images"], site)["base"]
+
+
+def test_a_pulled_and_a_bootstrapped_root_and_another_release_make_other_images(repository: Repository) -> None:
+    roots = ("debian:trixie-1-pulled", "debian:trixie-1-bootstrapped", "debian:trixie-2-pulled")
+    assert len({rooted(repository, root).tag for root in roots}) == len(roots)
+    assert rooted(repository, roots[0]).arguments["PARENT"] == roots[0]
+
+
+def test_the_mirror_of_the_site_reaches_the_root_whoever_made_it(repository: Repository) -> None:
+    assert (
+        rooted(repository, "r", "http://mirror.example/debian").arguments["APT_MIRROR"]
+        == "http://mirror.example/debian"
+    )
+    assert "APT_MIRROR" not in rooted(repository, "r").arguments

@@ -158,15 +158,17 @@ def test_a_device_that_does_not_answer_is_told_with_the_reason(
     assert found.devices.unreachable == {"axis": "x:RBV: no answer"}
     assert devices_report(site, settings, deadline=5).devices[0].unreachable == "x:RBV: no answer"
     queue.open = False
-    assert asyncio.run(status(site, settings, deadline=5)).ok
+    assert asyncio.run(status(site, settings, deadline=5)).devices.ok
 
 
 def test_a_queue_that_refuses_the_key_is_told_and_fails_nothing(
     make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
 ) -> None:
     settings.queue_api_key.write_text("another key")
-    report = applied(make_site({"node1": [instance(word, AXIS)]}, **PODS), settings)
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    report = applied(site, settings)
     assert report.ok
     assert report.devices.state == "unknown"
     assert "401" in report.devices.detail
     assert "another key" not in report.devices.detail
+    assert not asyncio.run(status(site, settings, deadline=5)).ok

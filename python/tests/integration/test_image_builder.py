@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 BUILDER = Path(__file__).parents[3] / "roles" / "image" / "builder"
 DEADLINE = 40
@@ -34,7 +35,10 @@ class Checkout:
             {
                 "state": state,
                 "repository": str(self.folder),
-                "declared": {"versions": {"debian_suite": "none"}, "images": {self.name: {"uses": ["debian_suite"]}}},
+                "declared": {
+                    "versions": {"debian_suite": "none", "debian_release": "1"},
+                    "images": {self.name: {"uses": ["debian_suite"]}},
+                },
                 "images": [self.name],
                 "published": {},
                 "uids": {},
@@ -47,6 +51,8 @@ class Checkout:
                 "engine": "",
                 "log_dir": str(self.folder / "builds"),
                 "jobs": 2,
+                "kept_tags": 3,
+                "record": "",
                 **more,
             }
         )
@@ -101,6 +107,16 @@ def test_a_change_is_told_before_it_is_built_and_built_when_asked(checkout: Chec
     assert len(checkout.engine_images()) == 1
     assert checkout.ask("built")["built"] == [checkout.name]
     assert len(checkout.engine_images()) == 2
+
+
+def test_what_hosts_pull_is_recorded_once(checkout: Checkout) -> None:
+    published = {checkout.name: "registry.example/ioc@sha256:" + "a" * 64}
+    record = checkout.folder / "images.yml"
+    first, second = (checkout.ask("pushed", published=published, record=str(record)) for _ in range(2))
+    assert (first["changed"], second["changed"]) == (True, False)
+    recorded = yaml.safe_load(record.read_text())["site_images"]
+    assert recorded[checkout.name]["reference"] == published[checkout.name]
+    assert recorded[checkout.name]["digest"] == "sha256:" + "a" * 64
 
 
 def test_a_failed_build_says_where_its_log_is(checkout: Checkout) -> None:

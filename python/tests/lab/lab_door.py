@@ -19,6 +19,8 @@ BIN = ROOT / ".venv" / "bin"
 LAB = ROOT / "inventories" / "lab"
 SUBNET = "172.30.77.0/24"
 ADDRESSES = {"manager": "172.30.77.10", "data": "172.30.77.11", "node1": "172.30.77.21", "node2": "172.30.77.22"}
+# What runs in a session of its own would outlive tests that are killed.
+LEASH = ("setpriv", "--pdeathsig", "TERM")
 # What of the site's state another inventory of the same laboratory shares; what is rendered from it is its own.
 SHARED_STATE = ("secrets", "pki", "ssh", "builds", "images.yml")
 
@@ -55,6 +57,14 @@ def on(host: str, command: str, *, check: bool = True, given: str | None = None)
 def bluefleet(*words: str) -> subprocess.CompletedProcess[str]:
     """The command, called on the control machine."""
     return shell(str(BIN / "bluefleet"), *words, check=False)
+
+
+def assert_all_is_well(seconds: float = 60) -> None:
+    """Every node answers, every instance is healthy and as declared; what was just started has a minute for it."""
+    end = time.monotonic() + seconds
+    while (status := bluefleet("status")).returncode != 0:
+        assert time.monotonic() < end, status.stdout + status.stderr
+        time.sleep(1)
 
 
 def as_root(*command: str) -> list[str]:
@@ -120,8 +130,10 @@ class Running:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as output:
+        # Kept beside the figures, for whoever has to find out why a test failed.
+        with self._process.stdout as output, self._told.with_suffix(".log").open("a", encoding="utf-8") as log:
             for line in output:
+                log.write(line)
                 self._lines.append(line.strip())
 
     def text(self) -> str:
@@ -133,6 +145,7 @@ class Running:
         end = time.monotonic() + seconds
         while words not in self.text():
             if self._process.poll() is not None or time.monotonic() > end:
+                self.kill()
                 raise AssertionError(f"{words!r} was never printed: {self.text()[-3000:]}")
             time.sleep(0.05)
 
@@ -140,13 +153,18 @@ class Running:
         """Ctrl-C, as a terminal sends it."""
         os.killpg(self._process.pid, signal.SIGINT)
 
+    def kill(self) -> None:
+        """End it without being asked, if it has not ended."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def finish(self, seconds: float = 300) -> Finished:
         """Wait for the end."""
         try:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self.kill()
             raise AssertionError(f"no end after {seconds:g} s: {self.text()[-3000:]}") from None
         self._reader.join(10)
         summary: dict[str, Any] = json.loads(self._told.read_text()) if self._told.exists() else {}
@@ -166,4 +184,17 @@ class Converge(Running):
         prefix: Sequence[str] = (),
     ) -> None:
         program = str(BIN / "ansible-playbook")
-        super().__init__([*prefix, program, "-i", str(inventory), playbook, *arguments], told, folder=checkout)
+        super().__init__([*prefix, *LEASH, program, "-i", str(inventory), playbook, *arguments], told, folder=checkout)
+
+
+class Mended:
+    """Whether a laboratory that a test broke is whole again."""
+
+    def __init__(self) -> None:
+        self.whole = False
+
+    def by(self, converge: Finished) -> Finished:
+        """The converge that a test expects to mend it."""
+        converge.well()
+        self.whole = True
+        return converge

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lab_door import ADDRESSES, Running, as_root, bluefleet, shell
+from lab_door import ADDRESSES, LEASH, Running, as_root, assert_all_is_well, bluefleet, shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -61,7 +61,7 @@ def test_after_a_power_cut_make_lab_brings_the_laboratory_back_with_its_data(
     cut_the_power()
 
     # Somebody is impatient, too.
-    impatient = Running(["make", "lab"], tmp_path / "stages.json")
+    impatient = Running([*LEASH, "make", "lab"], tmp_path / "stages.json")
     impatient.wait_for("TASK [virtual_host : Virtual hosts run and answer SSH")
     impatient.interrupt()
     interrupted = impatient.finish(30)
@@ -69,8 +69,8 @@ def test_after_a_power_cut_make_lab_brings_the_laboratory_back_with_its_data(
     assert 'make lab stopped in stage "site.yml"' in interrupted.text, interrupted.text[-2000:]
     assert "make lab goes on from there" in interrupted.text
 
-    again = Running(["make", "lab"], tmp_path / "stages.json").finish(400).well()
-    assert bluefleet("status").returncode == 0
+    again = Running([*LEASH, "make", "lab"], tmp_path / "stages.json").finish(400).well()
+    assert_all_is_well()
     assert verified(before) == before
     # And its first scan is the last run, equal everywhere.
     first_scan = re.search(r"documents verify ([0-9a-f]{8})", again.text)

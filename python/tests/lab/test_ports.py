@@ -83,3 +83,36 @@ def test_a_stranger_gets_no_answer_to_a_search_for_a_pv(node: str) -> None:
                 errno.ECONNREFUSED,
                 errno.EACCES,
             }
+
+
+# Run on a host as one of its users: the interfaces of containers there, and which port of which container answers.
+INSIDE = """
+import json, socket, sys
+found = []
+for address in json.loads(sys.argv[1]):
+    for port in (443, 5432, 6379, 8000, 8443, 9092, 9093, 9094, 27017, 60610, 60615, 60625):
+        with socket.socket() as probe:
+            probe.settimeout(1.0)
+            if probe.connect_ex((address, port)) == 0:
+                found.append([address, port])
+print(json.dumps(found))
+"""
+ADDRESSES_OF_CONTAINERS = (
+    "docker ps --quiet | xargs docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'"
+)
+
+
+@pytest.mark.parametrize(("host", "user"), [("data", "scientist"), ("manager", "nobody"), ("manager", "bluefleet")])
+def test_a_user_of_a_host_does_not_reach_into_the_network_of_its_pod(host: str, user: str) -> None:
+    containers = on(host, ADDRESSES_OF_CONTAINERS).split()
+    assert containers, f"no container with an address of its own on {host}"
+    command = f"runuser -u {user} -- python3 - '{json.dumps(containers)}'"
+    assert json.loads(on(host, command, given=INSIDE)) == []
+    # The same question as root: what the user doesn't reach is there.
+    assert json.loads(on(host, f"python3 - '{json.dumps(containers)}'", given=INSIDE)) != []
+
+
+@pytest.mark.parametrize(("host", "user"), [("data", "scientist"), ("manager", "bluefleet")])
+def test_what_a_pod_publishes_is_for_the_users_of_its_host_too(host: str, user: str) -> None:
+    for address in (ADDRESSES[host], "127.0.0.1"):
+        assert on(host, f"runuser -u {user} -- bash -c 'exec 3<>/dev/tcp/{address}/443 && echo well'") == "well\n"

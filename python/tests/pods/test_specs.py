@@ -125,3 +125,11 @@ def test_logs_are_read_out_of_their_frames() -> None:
     state = load(ROLE / "library" / "pod_state.py")
     frames = b"\x01\0\0\0\0\0\0\x04one\n" + b"\x02\0\0\0\0\0\0\x04two\n"
     assert state._without_frames(frames) == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("pod", ["data", "acquisition", "a-pod-with-a-long-name"])
+def test_the_bridge_of_a_pod_is_one_the_firewall_knows(pods: ModuleType, pod: str) -> None:
+    network = pods.pod_project(SERVICES, FILES, pod, "lab")["networks"]["default"]
+    name = network["driver_opts"]["com.docker.network.bridge.name"]
+    assert name.startswith("bf-")
+    assert len(name) <= 15

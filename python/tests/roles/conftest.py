@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +24,12 @@ def load_role_file(path: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def role_file() -> Callable[[str], ModuleType]:
+    """How a test imports a file of a role itself."""
+    return load_role_file
+
+
+@pytest.fixture(scope="session")
 def firewall() -> ModuleType:
     return load_role_file("firewall/filter_plugins/firewall_rules.py")
 
@@ -30,3 +37,8 @@ def firewall() -> ModuleType:
 @pytest.fixture(scope="session")
 def subids() -> ModuleType:
     return load_role_file("subids/library/bluefleet_subids.py")
+
+
+@pytest.fixture(scope="session")
+def host_units() -> ModuleType:
+    return load_role_file("_site/library/host_units.py")

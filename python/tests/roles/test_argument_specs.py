@@ -19,11 +19,7 @@ def load(path: Path) -> dict[str, Any]:
 def options_of(role: Path) -> dict[str, dict[str, Any]]:
     """Options of all entry points of a role together."""
     specs = load(role / "meta" / "argument_specs.yml").get("argument_specs", {})
-    return {
-        name: option
-        for spec in specs.values()
-        for name, option in (spec.get("options") or {}).items()
-    }
+    return {name: option for spec in specs.values() for name, option in (spec.get("options") or {}).items()}
 
 
 def defaults_of(role: Path) -> dict[str, Any]:
@@ -37,59 +33,35 @@ def test_there_are_roles_to_look_at() -> None:
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 class TestRole:
     def test_has_argument_specs(self, role: Path) -> None:
-        assert load(role / "meta" / "argument_specs.yml").get("argument_specs"), (
-            "meta/argument_specs.yml is missing"
-        )
+        assert load(role / "meta" / "argument_specs.yml").get("argument_specs"), "meta/argument_specs.yml is missing"
 
     def test_every_default_is_specified(self, role: Path) -> None:
         assert set(defaults_of(role)) - set(options_of(role)) == set()
 
     def test_every_option_has_a_default_or_is_required(self, role: Path) -> None:
-        optional = {
-            name
-            for name, option in options_of(role).items()
-            if not option.get("required")
-        }
+        optional = {name for name, option in options_of(role).items() if not option.get("required")}
         assert optional - set(defaults_of(role)) == set()
 
     def test_a_required_option_has_no_default(self, role: Path) -> None:
-        required = {
-            name for name, option in options_of(role).items() if option.get("required")
-        }
+        required = {name for name, option in options_of(role).items() if option.get("required")}
         assert required & set(defaults_of(role)) == set()
 
-    def test_a_default_that_stands_in_the_specs_too_is_the_same(
-        self, role: Path
-    ) -> None:
+    def test_a_default_that_stands_in_the_specs_too_is_the_same(self, role: Path) -> None:
         defaults = defaults_of(role)
-        stated = {
-            name: option["default"]
-            for name, option in options_of(role).items()
-            if "default" in option
-        }
+        stated = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
         assert {name: defaults.get(name) for name in stated} == stated
 
     def test_every_option_has_type_and_description(self, role: Path) -> None:
         bare = [
-            name
-            for name, option in options_of(role).items()
-            if not (option.get("type") and option.get("description"))
+            name for name, option in options_of(role).items() if not (option.get("type") and option.get("description"))
         ]
         assert bare == []
 
     def test_variables_start_with_the_name_of_the_role(self, role: Path) -> None:
         # Role _site holds what several roles share, so a name there may also be one of another role.
-        owners = (
-            [role.name]
-            if role.name != "_site"
-            else ["site", *(other.name for other in ROLES)]
-        )
+        owners = [role.name] if role.name != "_site" else ["site", *(other.name for other in ROLES)]
         prefixes = tuple(owner + "_" for owner in owners)
-        assert [
-            name
-            for name in options_of(role)
-            if not name.startswith(prefixes) and name not in owners
-        ] == []
+        assert [name for name in options_of(role) if not name.startswith(prefixes) and name not in owners] == []
 
     def test_internal_variables_start_with_an_underscore(self, role: Path) -> None:
         if role.name == "_site":  # its lists are what the other roles share

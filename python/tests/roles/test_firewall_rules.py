@@ -44,24 +44,21 @@ NOTHING: dict[str, Any] = {
     "ssh_port": 22,
     "ssh_networks": [],
     "transport": "tls",
+    "registry_tls": True,
     "instances": [],
     "epics_networks": [],
     "extra_ports": [],
 }
 
 
-def opened(
-    firewall: ModuleType, host: str, **own: Any
-) -> dict[tuple[str, int], set[str] | None]:
+def opened(firewall: ModuleType, host: str, **own: Any) -> dict[tuple[str, int], set[str] | None]:
     """Protocol and port → who may connect, None for anybody."""
     rules = firewall.firewall_rules(SITE_PORTS, host, GROUPS, HOSTVARS, NOTHING | own)
     found: dict[tuple[str, int], set[str] | None] = {}
     for rule in rules:
         sources = rule["sources"]
         everybody = sources is None
-        found[rule["protocol"], rule["port"]] = (
-            None if everybody else {a for _, members in sources for a in members}
-        )
+        found[rule["protocol"], rule["port"]] = None if everybody else {a for _, members in sources for a in members}
     return found
 
 
@@ -84,12 +81,8 @@ def test_a_host_that_is_no_node_has_no_engine_port(firewall: ModuleType) -> None
     }
 
 
-@pytest.mark.parametrize(
-    ("transport", "ports"), [("tls", {22, 2376}), ("plain", {22, 2375}), ("ssh", {22})]
-)
-def test_only_the_port_of_the_transport_in_use_is_open(
-    firewall: ModuleType, transport: str, ports: set[int]
-) -> None:
+@pytest.mark.parametrize(("transport", "ports"), [("tls", {22, 2376}), ("plain", {22, 2375}), ("ssh", {22})])
+def test_only_the_port_of_the_transport_in_use_is_open(firewall: ModuleType, transport: str, ports: set[int]) -> None:
     assert {port for _, port in opened(firewall, "hall2", transport=transport)} == ports
 
 
@@ -133,10 +126,14 @@ def test_the_port_ansible_uses_is_open_beside_22(firewall: ModuleType) -> None:
     }
 
 
+def test_a_registry_without_tls_answers_hosts_of_the_site_only(firewall: ModuleType) -> None:
+    assert opened(firewall, "boss")[("tcp", 5000)] is None
+    insecure = opened(firewall, "boss", registry_tls=False)[("tcp", 5000)]
+    assert insecure == {"10.0.0.10", "10.9.0.10", "fd00::10", "10.0.0.11", "10.0.0.21", "10.0.0.22"}
+
+
 def test_ssh_can_be_kept_to_networks(firewall: ModuleType) -> None:
-    assert opened(firewall, "hall2", ssh_networks=["10.0.0.0/24"])[("tcp", 22)] == {
-        "10.0.0.0/24"
-    }
+    assert opened(firewall, "hall2", ssh_networks=["10.0.0.0/24"])[("tcp", 22)] == {"10.0.0.0/24"}
 
 
 def test_a_port_for_an_empty_group_stays_closed(firewall: ModuleType) -> None:
@@ -144,16 +141,12 @@ def test_a_port_for_an_empty_group_stays_closed(firewall: ModuleType) -> None:
         "ssh": SITE_PORTS["ssh"],
         "odd": {"port": 7, "hosts": ["data"], "clients": ["nobody"]},
     }
-    rules = firewall.firewall_rules(
-        table, "store", GROUPS | {"nobody": []}, HOSTVARS, NOTHING
-    )
+    rules = firewall.firewall_rules(table, "store", GROUPS | {"nobody": []}, HOSTVARS, NOTHING)
     assert [rule["port"] for rule in rules] == [22]
 
 
 def test_an_extra_port_is_open_to_whom_it_names(firewall: ModuleType) -> None:
-    extra = [
-        {"name": "node exporter", "port": 9100, "clients": ["boss", "192.0.2.0/24"]}
-    ]
+    extra = [{"name": "node exporter", "port": 9100, "clients": ["boss", "192.0.2.0/24"]}]
     assert opened(firewall, "hall2", extra_ports=extra)[("tcp", 9100)] == {
         "10.0.0.10",
         "10.9.0.10",
@@ -165,9 +158,7 @@ def test_an_extra_port_is_open_to_whom_it_names(firewall: ModuleType) -> None:
 def test_an_address_inside_an_open_network_is_not_listed_again(
     firewall: ModuleType,
 ) -> None:
-    assert opened(firewall, "hall2", ssh_networks=["192.0.2.0/24", "192.0.2.7"])[
-        ("tcp", 22)
-    ] == {"192.0.2.0/24"}
+    assert opened(firewall, "hall2", ssh_networks=["192.0.2.0/24", "192.0.2.7"])[("tcp", 22)] == {"192.0.2.0/24"}
 
 
 def test_a_name_that_cannot_be_resolved_is_refused_with_the_host_and_the_remedy(
@@ -181,12 +172,15 @@ def test_a_name_that_cannot_be_resolved_is_refused_with_the_host_and_the_remedy(
         firewall.firewall_rules(SITE_PORTS, "hall1", GROUPS, hostvars, NOTHING)
 
 
-def test_a_desktop_hears_answers_to_a_broadcast_search_and_a_node_does_not(
-    firewall: ModuleType,
-) -> None:
-    replies = firewall.epics_replies("store", GROUPS, HOSTVARS)
-    assert replies == {
-        "ports": [5064, 5066],
-        "sources": [("ip", ["10.0.0.21", "10.0.0.22"])],
-    }
-    assert firewall.epics_replies("hall1", GROUPS, HOSTVARS) is None
+UPLINK = [{"dst": "default", "gateway": "10.0.0.1", "dev": "br-lan"}]
+DEFAULTS = Path(__file__).resolve().parents[3] / "roles" / "firewall" / "defaults" / "main.yml"
+INTERNAL = yaml.safe_load(DEFAULTS.read_text())["firewall_internal_interfaces"]
+
+
+def test_an_uplink_that_is_a_bridge_is_no_interface_of_containers(firewall: ModuleType) -> None:
+    assert firewall.inside_out(UPLINK, INTERNAL) == []
+
+
+def test_an_uplink_that_would_be_trusted_is_found(firewall: ModuleType) -> None:
+    ways = [{"dst": "default", "nexthops": [{"dev": "eth0"}, {"dev": "bf-out"}]}]
+    assert firewall.inside_out(UPLINK + ways, [*INTERNAL, "br-*"]) == ["bf-out", "br-lan"]

@@ -15,18 +15,11 @@ MODULE = Path(__file__).parents[3] / "roles" / "_site" / "library" / "host_files
 OWNER = {"owner": str(os.getuid()), "group": str(os.getgid())}
 
 
-def run(
-    files: dict[Path, str], *, check: bool = False, mode: str = "0640", **more: Any
-) -> dict[str, Any]:
+def run(files: dict[Path, str], *, check: bool = False, mode: str = "0640", **more: Any) -> dict[str, Any]:
     """One call of the module as Ansible makes it, with contents by path."""
     arguments = {
-        "files": [
-            {"path": str(path), "mode": mode, **OWNER, **more.get("each", {})}
-            for path in files
-        ],
-        "contents": [
-            base64.b64encode(text.encode()).decode() for text in files.values()
-        ],
+        "files": [{"path": str(path), "mode": mode, **OWNER, **more.get("each", {})} for path in files],
+        "contents": [base64.b64encode(text.encode()).decode() for text in files.values()],
         "folders": more.get("folders", []),
         "absent": [str(path) for path in more.get("absent", [])],
         "_ansible_check_mode": check,
@@ -125,3 +118,16 @@ def test_a_file_that_its_program_refuses_does_not_take_its_place(
     assert "refuses it" in said["msg"]
     assert path.read_text() == "one\n"
     assert [each.name for each in tmp_path.iterdir()] == ["a.conf"]
+
+
+def test_folders_above_a_file_can_be_passed_through_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        run(
+            {tmp_path / "etc" / "pods" / "a.conf": "one\n"},
+            folders=[{"path": str(tmp_path / "var/a"), "mode": "0700", **OWNER}],
+        )
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / folder).stat().st_mode) for folder in ("etc", "etc/pods", "var")] == [0o755] * 3
+    assert stat.S_IMODE((tmp_path / "var/a").stat().st_mode) == 0o700

@@ -7,9 +7,7 @@ from types import ModuleType
 import bcrypt
 import pytest
 
-FILTER = (
-    Path(__file__).parents[3] / "roles" / "registry" / "filter_plugins" / "htpasswd.py"
-)
+FILTER = Path(__file__).parents[3] / "roles" / "registry" / "filter_plugins" / "htpasswd.py"
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +22,7 @@ def htpasswd() -> ModuleType:
 
 
 @pytest.mark.parametrize("password", ["a", "correct horse battery staple", "Ω" * 20])
-def test_a_line_is_the_users_and_matches_the_password_alone(
-    htpasswd: ModuleType, password: str
-) -> None:
+def test_a_line_is_the_users_and_matches_the_password_alone(htpasswd: ModuleType, password: str) -> None:
     user, hashed = htpasswd.htpasswd_line(password, "push").split(":", 1)
     assert user == "push"
     assert bcrypt.checkpw(password.encode(), hashed.encode())
@@ -36,11 +32,6 @@ def test_a_line_is_the_users_and_matches_the_password_alone(
 def test_a_line_is_the_same_each_time_and_another_for_each_user(
     htpasswd: ModuleType,
 ) -> None:
-    assert htpasswd.htpasswd_line("secret", "push") == htpasswd.htpasswd_line(
-        "secret", "push"
-    )
-    push, pull = (
-        htpasswd.htpasswd_line("secret", user).split(":", 1)[1]
-        for user in ("push", "pull")
-    )
+    assert htpasswd.htpasswd_line("secret", "push") == htpasswd.htpasswd_line("secret", "push")
+    push, pull = (htpasswd.htpasswd_line("secret", user).split(":", 1)[1] for user in ("push", "pull"))
     assert push != pull

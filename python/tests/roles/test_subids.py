@@ -65,9 +65,7 @@ def test_the_range_of_the_documents_is_accepted_with_a_warning_about_its_size(
         [{"name": "ada", "subid_start": 200000, "subid_count": 1001}],
     )
     assert "ada:200000:1001" in files[0].read_text().splitlines()
-    (warning,) = subids.narrow(
-        [subids.Range("ada", 200000, 1001), subids.Range("ben", 265536, 65536)]
-    )
+    (warning,) = subids.narrow([subids.Range("ada", 200000, 1001), subids.Range("ben", 265536, 65536)])
     assert "ada is 1001 wide" in warning
 
 

@@ -25,15 +25,23 @@ def pod_project(services, files, pod, site):
     `files` are entries of host_files; those with `service` go into that service's spec, so that a changed file
     restarts who reads it and nobody else.
     """
-    project = {"name": pod, "services": {}}
+    # Named, so that the firewall knows it from any other bridge of the host.
+    network = {"name": f"bf-{pod}", "driver_opts": {"com.docker.network.bridge.name": bridge(pod)}}
+    project = {"name": pod, "networks": {"default": network}, "services": {}}
     for name, declared in _plain(services).items():
         service = {**COMMON, **declared}
         service["healthcheck"] = {**HEALTH, **service["healthcheck"]}
         service["labels"] = {f"{LABEL}.site": site, f"{LABEL}.pod": pod, f"{LABEL}.service": name}
         read = [entry for entry in _plain(files) if entry.get("service") == name and entry.get("when", True)]
-        service["labels"][f"{LABEL}.spec"] = _spec(service, read)
+        service["labels"][f"{LABEL}.spec"] = _spec({**service, "pod network": network}, read)
         project["services"][name] = service
     return project
+
+
+def bridge(pod):
+    """The interface of the pod's network on its host; the kernel's names have at most 15 characters."""
+    name = f"bf-{pod}"
+    return name if len(name) <= 15 else f"bf-{hashlib.sha256(pod.encode()).hexdigest()[:12]}"
 
 
 def pod_specs(project):

@@ -126,7 +126,9 @@ def refusal(module, services, worker):
     code, out, err = module.run_command(["docker", "exec", worker["Id"], "python", "-c", ASK])
     if code != 0:
         last = (err.strip().splitlines() or ["no answer"])[-1]
-        return f"{', '.join(services)} would be restarted, and {WORKER} doesn't say whether a plan runs ({last}). {remedy}"
+        return (
+            f"{', '.join(services)} would be restarted, and {WORKER} doesn't say whether a plan runs ({last}). {remedy}"
+        )
     answer = json.loads(out)
     item, runs = answer["item"], answer["runs"]
     if not item:

@@ -37,9 +37,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _supports_check_mode = True
 
-    def run(
-        self, tmp: None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the action."""
         del tmp
         result = super().run(None, task_vars)
@@ -48,37 +46,25 @@ class ActionModule(ActionBase):
         for item in arguments.get("files", []):
             unknown = set(item) - _KEYS
             if unknown:
-                raise AnsibleActionFail(
-                    f"host_files: {item.get('path')}: unknown key {', '.join(sorted(unknown))}"
-                )
+                raise AnsibleActionFail(f"host_files: {item.get('path')}: unknown key {', '.join(sorted(unknown))}")
             if item.get("when", True):
                 contents.append(self._content(item))
                 files.append(_for_module(item))
-        folders = [
-            _for_module(item)
-            for item in arguments.get("folders", [])
-            if item.get("when", True)
-        ]
+        folders = [_for_module(item) for item in arguments.get("folders", []) if item.get("when", True)]
         module_arguments = {
             "files": files,
             "contents": contents,
             "folders": folders,
             "absent": list(arguments.get("absent", [])),
         }
-        result.update(
-            self._execute_module(
-                "host_files", module_args=module_arguments, task_vars=task_vars
-            )
-        )
+        result.update(self._execute_module("host_files", module_args=module_arguments, task_vars=task_vars))
         # What was sent is not for the log, and the paths are in the result.
         result.pop("invocation", None)
         return result
 
     def _content(self, item: Mapping[str, Any]) -> str:
         if ("content" in item) == ("source" in item):
-            raise AnsibleActionFail(
-                f"host_files: {item.get('path')}: give one of content and source"
-            )
+            raise AnsibleActionFail(f"host_files: {item.get('path')}: give one of content and source")
         if "content" in item:
             content = item["content"]
             if isinstance(content, Mapping | list):
@@ -89,6 +75,4 @@ class ActionModule(ActionBase):
         except FileNotFoundError as error:
             if self._task.check_mode:
                 return "-"
-            raise AnsibleActionFail(
-                f"host_files: {item['source']} does not exist on the control machine"
-            ) from error
+            raise AnsibleActionFail(f"host_files: {item['source']} does not exist on the control machine") from error

@@ -112,9 +112,7 @@ class Host:
     def file(self, item: dict[str, str], content: bytes | None) -> None:
         """The file has this content, owner and mode; None is a content that check mode can't know yet."""
         path = Path(item["path"])
-        current = (
-            path.read_bytes() if path.is_file() and not path.is_symlink() else None
-        )
+        current = path.read_bytes() if path.is_file() and not path.is_symlink() else None
         if current is not None and current == content:
             self._attributes(item)
             return
@@ -184,14 +182,10 @@ class Host:
     def _validate(self, item: dict[str, str], temporary: Path) -> None:
         if not item.get("validate"):
             return
-        command = [
-            word.replace("%s", str(temporary)) for word in item["validate"].split()
-        ]
+        command = [word.replace("%s", str(temporary)) for word in item["validate"].split()]
         code, out, complaint = self.module.run_command(command)
         if code != 0:
-            raise NotAccepted(
-                f"{' '.join(command)} refuses it: {(complaint or out).strip()}"
-            )
+            raise NotAccepted(f"{' '.join(command)} refuses it: {(complaint or out).strip()}")
 
     def _note(self, path: Path, before: str, after: str) -> None:
         name = str(path)
@@ -235,18 +229,14 @@ def main() -> None:
     )
     parameters = module.params
     if len(parameters["files"]) != len(parameters["contents"]):
-        module.fail_json(
-            msg="host_files runs through its action, which reads the contents"
-        )
+        module.fail_json(msg="host_files runs through its action, which reads the contents")
     host = Host(module)
     path = ""
     try:
         for item in parameters["folders"]:
             path = item["path"]
             host.folder(item)
-        for item, content in zip(
-            parameters["files"], parameters["contents"], strict=True
-        ):
+        for item, content in zip(parameters["files"], parameters["contents"], strict=True):
             path = item["path"]
             # Empty base64 is an empty file; "-" is a source that check mode has not made.
             host.file(item, None if content == "-" else base64.b64decode(content))
@@ -254,10 +244,10 @@ def main() -> None:
             host.remove(Path(path))
     except (OSError, KeyError, NotAccepted) as error:
         module.fail_json(msg=f"{path}: {error}", changed_paths=host.changed)
-    module.exit_json(
-        changed=bool(host.changed), changed_paths=host.changed, diff=host.diffs
-    )
+    module.exit_json(changed=bool(host.changed), changed_paths=host.changed, diff=host.diffs)
 
 
 if __name__ == "__main__":
+    # Folders above a file are 0755 whatever root's umask: users of containers pass through them.
+    os.umask(0o022)
     main()

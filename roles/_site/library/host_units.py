@@ -59,10 +59,7 @@ class Units:
             *self.names,
         ]
         _, out, _ = self.module.run_command(command, check_rc=True)
-        blocks = [
-            dict(line.split("=", 1) for line in block.splitlines())
-            for block in out.strip().split("\n\n")
-        ]
+        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in out.strip().split("\n\n")]
         self.state = dict(zip(self.names, blocks, strict=True))
 
     def act(self, verb: str, *units: str) -> None:
@@ -73,20 +70,14 @@ class Units:
         code, _, error = self.module.run_command(["systemctl", verb, *units])
         if code:
             log = ["journalctl", "--lines", "15", "--output", "cat", "--no-pager"]
-            _, lines, _ = self.module.run_command(
-                [*log, *(f"--unit={unit}" for unit in units)]
-            )
-            self.module.fail_json(
-                msg=f"systemctl {verb} {' '.join(units)} failed: {error.strip()}\n{lines}"
-            )
+            _, lines, _ = self.module.run_command([*log, *(f"--unit={unit}" for unit in units)])
+            self.module.fail_json(msg=f"systemctl {verb} {' '.join(units)} failed: {error.strip()}\n{lines}")
 
     def run(self, name: str) -> None:
         """The unit is enabled and active."""
         state = self.state[name]
         if state["LoadState"] != "loaded" and not self.module.check_mode:
-            self.module.fail_json(
-                msg=f"unit {name} can't be loaded: {state['LoadState']}"
-            )
+            self.module.fail_json(msg=f"unit {name} can't be loaded: {state['LoadState']}")
         if state["UnitFileState"] != "enabled":
             self.act("enable", name)
         if state["ActiveState"] not in {"active", "activating", "reloading"}:
@@ -100,26 +91,25 @@ class Units:
         if state["ActiveState"] in {"active", "activating", "reloading"}:
             self.act("stop", name)
 
-    def stale_files(self, name: str, files: list[str]) -> list[str]:
-        """What was written after the unit started."""
+    def stale_files(self, name: str, files: list[str], stamp: str | None) -> list[str]:
+        """What was written after the unit last read its files."""
         state = self.state[name]
-        # A timer has no main process.
-        text = (
-            state.get("ExecMainStartTimestamp")
-            or state.get("ActiveEnterTimestamp")
-            or ""
-        )
-        if not text:
+        moment = self.last_read(state, stamp)
+        if moment is None:
             return []
-        moment = datetime.datetime.strptime(
-            text.replace("UTC", "+0000"), "%a %Y-%m-%d %H:%M:%S.%f %z"
-        ).timestamp()
         paths = [*files, state["FragmentPath"], *state["DropInPaths"].split()]
-        return [
-            path
-            for path in paths
-            if path and Path(path).exists() and Path(path).stat().st_mtime > moment
-        ]
+        return [path for path in paths if path and Path(path).exists() and Path(path).stat().st_mtime > moment]
+
+    @staticmethod
+    def last_read(state: dict[str, str], stamp: str | None) -> float | None:
+        """When the unit last read its files, in seconds; None when it never did."""
+        if stamp and Path(stamp).exists():
+            return Path(stamp).stat().st_mtime
+        # A timer has no main process.
+        text = state.get("ExecMainStartTimestamp") or state.get("ActiveEnterTimestamp") or ""
+        if not text:
+            return None
+        return datetime.datetime.strptime(text.replace("UTC", "+0000"), "%a %Y-%m-%d %H:%M:%S.%f %z").timestamp()
 
 
 def main() -> None:
@@ -145,8 +135,7 @@ def main() -> None:
     units = Units(module, list(wanted))
     running = [name for name, item in wanted.items() if item["enabled"]]
     if any(
-        state["NeedDaemonReload"] == "yes"
-        or (state["LoadState"] == "not-found" and name in running)
+        state["NeedDaemonReload"] == "yes" or (state["LoadState"] == "not-found" and name in running)
         for name, state in units.state.items()
     ):
         units.act("daemon-reload")
@@ -162,13 +151,9 @@ def main() -> None:
     stale = {
         name: files
         for name in running
-        if (files := units.stale_files(name, wanted[name]["files"]))
+        if (files := units.stale_files(name, wanted[name]["files"], wanted[name]["stamp"]))
     }
-    lines = units.done + [
-        f"{name} is older than {path}"
-        for name, files in stale.items()
-        for path in files
-    ]
+    lines = units.done + [f"{name} is older than {path}" for name, files in stale.items() for path in files]
     module.exit_json(
         changed=bool(lines),
         stale=list(stale),

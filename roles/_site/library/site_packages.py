@@ -27,18 +27,16 @@ APT = [
     "DPkg::Lock::Timeout=300",
     "-o",
     "Acquire::Retries=3",
+    # A host gets what is named and what that can't do without, as images do.
+    "--no-install-recommends",
 ]
 
 
 def missing_packages(module: AnsibleModule, names: list[str]) -> list[str]:
     """Those that dpkg doesn't call installed, in the order given."""
     # It ends with 1 when it knows nothing of a package, which is an answer here.
-    _, said, _ = module.run_command(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *names]
-    )
-    installed = {
-        line.split()[0] for line in said.splitlines() if line.endswith(" installed")
-    }
+    _, said, _ = module.run_command(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *names])
+    installed = {line.split()[0] for line in said.splitlines() if line.endswith(" installed")}
     return [name for name in names if name not in installed]
 
 
@@ -51,9 +49,7 @@ def install(module: AnsibleModule, names: list[str]) -> None:
     module.run_command([*APT, "update"])
     code, said, complaint = module.run_command([*APT, "install", *names])
     if code != 0:
-        module.fail_json(
-            msg=f"apt-get could not install {' '.join(names)}: {complaint.strip() or said[-500:].strip()}"
-        )
+        module.fail_json(msg=f"apt-get could not install {' '.join(names)}: {complaint.strip() or said[-500:].strip()}")
 
 
 def main() -> None:

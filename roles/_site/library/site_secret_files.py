@@ -39,9 +39,7 @@ def faults_of(path: Path) -> list[str]:
             f"{path} has mode {mode:04o}, others can read it: chmod 600 {path}, and change the secret if others use this machine"
         )
     if not path.stat().st_size:
-        faults.append(
-            f"{path} is empty: remove it, and the next converge makes a new secret"
-        )
+        faults.append(f"{path} is empty: remove it, and the next converge makes a new secret")
     return faults
 
 
@@ -66,12 +64,7 @@ def main() -> None:
     )
     directory = Path(module.params["directory"])
     wanted = module.params["secrets"]
-    faults = [
-        fault
-        for name in wanted
-        if (directory / name).exists()
-        for fault in faults_of(directory / name)
-    ]
+    faults = [fault for name in wanted if (directory / name).exists() for fault in faults_of(directory / name)]
     if faults:
         module.fail_json(msg="; ".join(faults))
     absent = [name for name in wanted if not (directory / name).exists()]

@@ -33,7 +33,9 @@ options:
         proven.
     type: path
   stranger:
-    description: Path without ending of a certificate (.crt) and key (.key) that tls engines must refuse.
+    description:
+      - Path without ending of a client certificate (.crt) and key (.key) that tls engines must refuse.
+      - It is right in all but its authority; one that is wrong in more would prove nothing.
     type: path
   deadline:
     description: Seconds that an engine may take to answer for the first time; it may just have restarted.

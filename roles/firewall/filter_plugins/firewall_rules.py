@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import socket
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +86,7 @@ def firewall_rules(
 ) -> list[dict[str, Any]]:
     """The rules of `host`, SSH first: `name`, `protocol`, `port`, and `sources` by family, None when open to anybody.
 
-    `own` are the host's declarations: `ssh_port`, `ssh_networks`, `transport`, `instances`, `epics_networks`,
+    `own` are the host's declarations: `ssh_port`, `ssh_networks`, `transport`, `registry_tls`, `instances`, `epics_networks`,
     `extra_ports`. A rule that nobody may use (an empty group) is left out: what has no rule is closed.
     """
     rules: list[dict[str, Any]] = []
@@ -100,8 +101,16 @@ def firewall_rules(
         add("ssh", "tcp", port, own["ssh_networks"] or ["any"])
     for name, entry in site_ports.items():
         here = any(host in groups.get(group, []) for group in entry["hosts"])
-        if name != "ssh" and here and entry.get("transport", own["transport"]) == own["transport"]:
-            add(name, "tcp", entry["port"], entry["clients"])
+        # Entries for one way of running a service say for which.
+        meant = all(entry.get(choice, own[choice]) == own[choice] for choice in ("transport", "registry_tls"))
+        if name != "ssh" and here and meant:
+            # A site needn't declare groups that it has no hosts for.
+            add(
+                name,
+                "tcp",
+                entry["port"],
+                [client for client in entry["clients"] if client == "any" or client in groups],
+            )
     if host in groups.get("nodes", []):
         clients = [*(group for group in EPICS_GROUPS if group in groups), *own["epics_networks"]]
         for instance in own["instances"]:
@@ -112,22 +121,17 @@ def firewall_rules(
     return rules
 
 
-def epics_replies(host: str, groups: Groups, hostvars: HostVars) -> dict[str, Any] | None:
-    """Ports and addresses that answers to a broadcast search come from, for a host that may search; else None.
+def inside_out(routes: Sequence[Mapping[str, Any]], internal: Sequence[str]) -> list[str]:
+    """Interfaces of default routes that are taken for a bridge of the host's own containers.
 
-    An answer to a broadcast comes from an address the host never wrote to, so connection tracking doesn't know it.
+    `routes` are those of `ip -json route`; a route over several ways has its interfaces in `nexthops`.
     """
-    if not any(host in groups.get(group, []) for group in EPICS_GROUPS):
-        return None
-    nodes = groups.get("nodes", [])
-    instances = [instance for node in nodes for instance in hostvars[node].get("node_instances") or []]
-    ports = sorted({int(i["channel_access_port"]) for i in instances if i.get("channel_access_port")})
-    addresses = addresses_of_clients(["nodes"], groups, hostvars) if nodes else []
-    return {"ports": ports, "sources": by_family(addresses)} if ports and addresses else None
+    used = {str(way["dev"]) for route in routes for way in (route, *route.get("nexthops", [])) if "dev" in way}
+    return sorted(name for name in used if any(fnmatch.fnmatchcase(name, pattern) for pattern in internal))
 
 
 class FilterModule:
     """Ansible finds the filters here."""
 
     def filters(self) -> dict[str, Any]:
-        return {"firewall_rules": firewall_rules, "firewall_epics_replies": epics_replies}
+        return {"firewall_rules": firewall_rules, "firewall_inside_out": inside_out}

@@ -21,6 +21,8 @@ from ansible.plugins.action import ActionBase
 _MODULE = "manager_command"
 # Wheels built for it run on every supported host (Debian 12 has glibc 2.36).
 _PLATFORM = "manylinux_2_28"
+# Of each kind in the cache: one for each site or so that converges from this checkout.
+_KEPT = 3
 _MAIN = "from bluefleet.cli import main\n\nmain()\n"
 
 
@@ -64,9 +66,8 @@ def libraries(python: Path, cache: Path, uv: str, release: str, machine: str) ->
         )
         shutil.rmtree(tree / "bin", ignore_errors=True)
         tree.replace(folder)
-    for old in cache.glob("libraries-*"):
-        if old != folder:
-            shutil.rmtree(old)
+    for old in sorted(cache.glob("libraries-*"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
+        shutil.rmtree(old)
     return folder
 
 
@@ -141,6 +142,6 @@ class ActionModule(ActionBase):
                     f"the command bluefleet could not be put together for Python {release} on {machine}: "
                     f"{error.stderr.strip()}; the uplink is needed for that once, what was made is kept in {cache}"
                 ) from error
-        for old in sorted(cache.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)[:-3]:
+        for old in sorted(cache.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
             old.unlink()
         return archive

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 """Ansible module: the command `bluefleet` is installed on the manager, one folder a version."""
 
+import os
 import platform
 import shutil
 import sys
@@ -107,4 +108,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # The command is everybody's, whatever root's umask.
+    os.umask(0o022)
     main()

@@ -34,6 +34,9 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             if background:
                 return {**result, "changed": False}
+            if order["state"] == "built":
+                # What is only built is in no registry, and nothing is missing there.
+                order["registry"] = None
             order["state"] = "planned"
         order["while_alive"] = os.getppid() if background else os.getpid()
         if background:
@@ -43,7 +46,8 @@ class ActionModule(ActionBase):
 
     def _start(self, order):
         folder = Path(order["log_dir"])
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         with (folder / "background.jsonl").open("wb") as output:
             builder = subprocess.Popen(
                 [sys.executable, str(BUILDER)],
@@ -88,16 +92,18 @@ class ActionModule(ActionBase):
 def _told(event):
     """One line for people about what the builder reports, or nothing."""
     image = event.get("image", "")
+    told = ""
     match event["event"]:
         case "plan" if event["stale"]:
-            return f"images to build: {', '.join(event['stale'])}"
+            told = f"images to build: {', '.join(event['stale'])}"
         case "waiting":
-            return f"image {image}: being built already, waiting for it"
+            told = f"image {image}: being built already, waiting for it"
         case "built":
-            return f"image {image}: built in {event['seconds']:.0f} s, {event['size'] / 1e6:.0f} MB"
+            told = f"image {image}: built in {event['seconds']:.0f} s, {event['size'] / 1e6:.0f} MB"
         case "saving":
-            return f"images to push: {', '.join(event['images'])}"
+            told = f"images to push: {', '.join(event['images'])}"
         case "pushed":
-            return f"image {image}: pushed in {event['seconds']:.0f} s"
-        case _:
-            return ""
+            told = f"image {image}: pushed in {event['seconds']:.0f} s"
+        case "forgotten" if event["tags"]:
+            told = f"old tags deleted from the registry: {', '.join(event['tags'])}"
+    return told

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from image_build import Builder, needed, recorded
+from image_build import Builder, needed, recorded, roots
 from image_engine import Engine, EngineError
-from image_plan import PlanError, Site, plan
+from image_plan import PlanError, Site, plan, root_programs
 from image_registry import Registry, RegistryError
 
 _output = threading.Lock()
@@ -35,24 +35,27 @@ def main(order: dict[str, Any]) -> None:
     if order.get("while_alive"):
         threading.Thread(target=_end_with, args=(int(order["while_alive"]),), daemon=True).start()
     repository = Path(order["repository"])
+    engine = Engine(order["engine"])
+    log_dir = Path(order["log_dir"])
+    published: dict[str, str] = order["published"]
+    wanted = [name for name in order["images"] if name not in published]
+    declared, make = order["declared"], order["state"] != "planned"
+    programs = root_programs(repository, declared, wanted)
     site = Site(
         uids=order["uids"],
         ca_bundle=order["ca_bundle"],
         apt_mirror=order["apt_mirror"],
         pip_index=order["pip_index"],
         packages=tuple(order["packages"]),
+        roots=roots(engine, programs, declared["versions"], order["apt_mirror"], log_dir, make=make),
     )
-    published: dict[str, str] = order["published"]
-    wanted = [name for name in order["images"] if name not in published]
-    images = plan(repository, order["declared"], wanted, site)
-    engine = Engine(order["engine"])
-    log_dir = Path(order["log_dir"])
+    images = plan(repository, declared, wanted, site)
     registry = Registry.of(order["registry"])
 
     if order["state"] == "planned":
         stale = needed(images, engine.sizes(image.reference for image in images.values()), wanted)
     else:
-        builder = Builder(engine, log_dir, order["jobs"], order["apt_mirror"], report)
+        builder = Builder(engine, log_dir, order["jobs"], report)
         stale = builder.build(images, wanted)
         if "bluesky" in wanted and order["device_classes"]:
             builder.check_classes(images["bluesky"], order["device_classes"])
@@ -81,8 +84,27 @@ def main(order: dict[str, Any]) -> None:
             digest = reference.partition("@")[2]
             result[name] = {"tag": digest[7:19], "size": 0, "published": reference}
             result[name] |= {"digest": digest, "reference": reference}
+    if registry and order["state"] == "pushed" and pushed:
+        used = [entry["digest"] for entry in result.values()]
+        report("forgotten", tags=registry.forget_old(pushed, order["kept_tags"], used))
     seconds = {image.name: recorded(log_dir, image).get("seconds", 0.0) for image in built}
-    report("result", changed=bool(stale or pushed), images=result, built=stale, pushed=pushed, seconds=seconds)
+    changed = bool(stale or pushed)
+    if order["state"] == "pushed" and order["record"]:
+        changed = _record(Path(order["record"]), result) or changed
+    report("result", changed=changed, images=result, built=stale, pushed=pushed, seconds=seconds)
+
+
+def _record(path: Path, images: dict[str, dict[str, Any]]) -> bool:
+    """Write what hosts pull to a YAML file, `site_images` of role _site; tells whether that is news."""
+    lines = ["# Written by role image: what hosts pull. Not for people to edit.", "site_images:"]
+    for name in sorted(images):
+        lines.append(f"  {name}:")
+        lines += [f"    {key}: {json.dumps(value)}" for key, value in sorted(images[name].items())]
+    text = "\n".join(lines) + "\n"
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
 
 
 def _end_with(process: int) -> None:

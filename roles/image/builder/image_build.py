@@ -49,7 +49,6 @@ class Builder:
     engine: Engine
     log_dir: Path
     jobs: int
-    mirror: str
     report: Report
 
     def build(self, images: Mapping[str, Image], wanted: Iterable[str]) -> list[str]:
@@ -59,7 +58,7 @@ class Builder:
         if not stale:
             return stale
         self.engine.refuse_a_full_disk(images[name] for name in stale)
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.log_dir)
 
         waiting = sorted(stale, key=lambda name: -urgency(images, name))
         running: dict[Future[None], str] = {}
@@ -112,12 +111,33 @@ class Builder:
                 took = recorded(self.log_dir, image).get("seconds", 0.0)
             else:
                 self.report("building", image=image.name, log=str(log))
-                self.engine.build(image, log, self.mirror)
+                self.engine.build(image, log)
                 took = seconds_since(start)
                 sizes = self.engine.sizes([image.reference])
                 record = json.dumps({"tag": image.tag, "seconds": took})
                 (self.log_dir / f"{image.name}.json").write_text(record, encoding="utf-8")
             self.report("built", image=image.name, tag=image.tag, seconds=took, size=sizes.get(image.reference, 0))
+
+
+def private_folder(log_dir: Path) -> None:
+    """A site's state is nobody else's to read, whoever is the first to need a folder for it."""
+    log_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_dir.mkdir(exist_ok=True)
+
+
+def roots(
+    engine: Engine, programs: Mapping[str, Path], versions: Mapping[str, Any], mirror: str, log_dir: Path, *, make: bool
+) -> dict[str, str]:
+    """What images start from, by image, as their root programs name it; without `make` only what is there already."""
+    made: dict[str, str] = {}
+    for name, program in programs.items():
+        private_folder(log_dir)
+        release = [str(versions["debian_suite"]), str(versions["debian_release"]), *([mirror] if mirror else [])]
+        with _only_one(log_dir / f"{name}-root.lock", lambda: None):
+            command = [str(program), *([] if make else ["--made"]), *release]
+            found = engine.root(command, log_dir / f"{name}-root.log")
+        made |= {name: found} if found else {}
+    return made
 
 
 def recorded(log_dir: Path, image: Image) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -44,7 +44,11 @@ class Engine:
 
     def environment(self) -> dict[str, str]:
         """The environment of docker commands that talk to this engine."""
-        return {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
+        # BuildKit would wrap an image in an index with statements about its build; hosts need the image alone.
+        # A builder that somebody chose for other work has a store of its own, where images and cache would stay.
+        chosen = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BUILDER": "default"}
+        chosen |= {"DOCKER_HOST": self.host} if self.host else {}
+        return {**os.environ, **chosen}
 
     def run(self, *arguments: str, deadline: float = ANSWER_DEADLINE) -> subprocess.CompletedProcess[str]:
         """One short docker command; a failing one is returned, an absent or silent engine raises."""
@@ -93,23 +97,20 @@ class Engine:
                 "`docker system df` shows what takes space."
             )
 
-    def build(self, image: Image, log: Path, site_mirror: str = "") -> None:
+    def build(self, image: Image, log: Path) -> None:
         """Build one image; all that the engine says goes to `log`."""
-        arguments = dict(image.arguments)
         with log.open("w", encoding="utf-8") as output:
-            root = image.folder / "root"
-            if "PARENT" not in arguments and root.is_file():
-                arguments["PARENT"] = self._root(root, arguments, site_mirror, output)
             command = ["docker", "build", "--network", "host", "--force-rm"]
             command += ["--tag", image.reference, "--file", CONTAINERFILE]
-            for key, value in sorted(arguments.items()):
+            for key, value in sorted(image.arguments.items()):
                 command += ["--build-arg", f"{key}={value}"]
             self._logged([*command, "-"], output, image.context())
 
-    def _root(self, program: Path, arguments: Mapping[str, str], mirror: str, output: IO[str]) -> str:
-        suite = arguments["DEBIAN_SUITE"]
-        lines = self._logged([str(program), suite, *([mirror] if mirror else [])], output, b"", keep=True)
-        return lines.strip().splitlines()[-1]
+    def root(self, command: list[str], log: Path) -> str:
+        """What a root program prints: the name of the image it made or found, or nothing; the rest goes to `log`."""
+        with log.open("w", encoding="utf-8") as output:
+            lines = self._logged(command, output, b"", keep=True).split()
+        return lines[-1] if lines else ""
 
     def _logged(self, command: list[str], output: IO[str], given: bytes, *, keep: bool = False) -> str:
         log = Path(output.name)

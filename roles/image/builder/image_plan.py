@@ -17,6 +17,7 @@ from typing import Any
 REPOSITORY = "bluefleet"
 TAG_DIGITS = 12
 CONTAINERFILE = "Containerfile"
+ROOT = "root"
 IGNORED = ("__pycache__", ".pytest_cache", ".ruff_cache")
 IGNORED_SUFFIXES = (".pyc", ".egg-info")
 
@@ -34,6 +35,8 @@ class Site:
     apt_mirror: str = ""
     pip_index: str = ""
     packages: tuple[str, ...] = ()
+    # What images that start from nothing start from, by image; known once it was made.
+    roots: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,13 @@ def ancestors(entry: Mapping[str, Any]) -> list[str]:
     return [*([entry["parent"]] if entry.get("parent") else []), *entry.get("stages", [])]
 
 
+def root_programs(repository: Path, declared: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, Path]:
+    """The programs that make what the wanted images and their ancestors start from, by image."""
+    names = [name for name in order(declared["images"], wanted) if not declared["images"][name].get("parent")]
+    programs = {name: repository / "images" / name / ROOT for name in names}
+    return {name: program for name, program in programs.items() if program.is_file()}
+
+
 def plan(repository: Path, declared: Mapping[str, Any], wanted: Iterable[str], site: Site) -> dict[str, Image]:
     """The wanted images and their ancestors, parents first. `declared` is the content of images/versions.yml."""
     images: dict[str, Image] = {}
@@ -151,6 +161,11 @@ def _image(repository: Path, name: str, declared: Mapping[str, Any], known: Mapp
     arguments |= {_argument(stage): known[stage].reference for stage in entry.get("stages", [])}
     if entry.get("parent"):
         arguments["PARENT"] = known[entry["parent"]].reference
+    elif ROOT in files:
+        # The name says how it was made: a pulled root and a bootstrapped one are not the same image.
+        arguments["PARENT"] = site.roots.get(name, "not made yet")
+        # The image keeps it as its package source, and all that is made from it.
+        arguments |= {"APT_MIRROR": site.apt_mirror} if site.apt_mirror else {}
     users = entry.get("users", [])
     if users:
         arguments["USERS"] = " ".join(f"{user}:{site.uids[user]}" for user in users)

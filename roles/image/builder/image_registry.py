@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,48 @@ class Registry:
             name: self._copy(name, f"docker://{reference}", mirror_tag(name, reference), report, "--preserve-digests")
             for name, reference in published.items()
         }
+
+    def forget_old(self, names: Iterable[str], keep: int, used: Iterable[str]) -> list[str]:
+        """Delete tags beyond the newest of each image, whose room the registry's garbage collection then frees.
+
+        What is `used` (digests) stays, and whatever has the same digest as something that stays. Returns what was deleted.
+        """
+        used, deleted = set(used), []
+        with closing(self._connection()) as connection:
+            for name in names:
+                path = f"/v2/{REPOSITORY}/{name}"
+                tags = json.loads(self._answer(connection, "GET", f"{path}/tags/list")[1])["tags"] or []
+                built = {tag: self._built(connection, path, tag) for tag in tags}
+                newest = sorted(built, key=lambda tag: built[tag], reverse=True)
+                staying = used | {built[tag][1] for tag in newest[:keep]}
+                for digest in {built[tag][1] for tag in newest[keep:]} - staying:
+                    # An answer of 405 is the site's own choice (registry_options): nothing is ever deleted.
+                    self._answer(connection, "DELETE", f"{path}/manifests/{digest}", http.client.METHOD_NOT_ALLOWED)
+                deleted += [f"{name}:{tag}" for tag in newest[keep:] if built[tag][1] not in staying]
+        return deleted
+
+    def _built(self, connection: http.client.HTTPConnection, path: str, tag: str) -> tuple[str, str]:
+        """When the image of a tag was built (an index of several has no time: it is the oldest), and its digest."""
+        headers, content = self._answer(connection, "GET", f"{path}/manifests/{tag}")
+        config = json.loads(content).get("config")
+        created = ""
+        if config:
+            created = json.loads(self._answer(connection, "GET", f"{path}/blobs/{config['digest']}")[1])["created"]
+        return created, headers["Docker-Content-Digest"]
+
+    def _answer(
+        self, connection: http.client.HTTPConnection, verb: str, path: str, *allowed: int
+    ) -> tuple[http.client.HTTPMessage, bytes]:
+        headers = {"Accept": MANIFESTS, "Authorization": f"Basic {self._credentials()}"}
+        try:
+            connection.request(verb, path, headers=headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise RegistryError(f"registry {self.address} does not answer {verb} {path}: {error}") from error
+        if answer.status not in (http.client.OK, http.client.ACCEPTED, *allowed):
+            raise RegistryError(f"registry {self.address} answers {answer.status} {answer.reason} to {verb} {path}")
+        return answer.headers, content
 
     def _copy(self, name: str, source: str, tag: str, report: Report, *options: str) -> str:
         start = time.monotonic()

@@ -63,8 +63,14 @@ options:
     description: Where logs of builds are kept.
     required: true
     type: path
+  record:
+    description: Where digests are written when images are pushed (site_images of role _site); empty for nowhere.
+    type: path
   jobs:
     description: How many images are built at once.
+    type: int
+  kept_tags:
+    description: How many tags of an image the registry keeps after a push, the newest; what the site uses stays in any case.
     type: int
   background:
     description: Start and don't wait; the builder ends with ansible-playbook.

@@ -4,7 +4,7 @@ from typing import Any
 
 
 def site_certificates(hosts: list[str], hostvars: Any, nodes: list[str], days: int) -> list[dict[str, Any]]:
-    """A server certificate of the site CA for each host, of the engine CA for each node, the manager's client one."""
+    """A server certificate of the site CA for each host, of the engine CA for each node, the manager's client one and a stranger's."""
     certificates: list[dict[str, Any]] = []
     for host in hosts:
         variables = hostvars[host]
@@ -24,7 +24,9 @@ def site_certificates(hosts: list[str], hostvars: Any, nodes: list[str], days: i
         "common_name": "manager of the fleet",
         "names": [],
     }
-    return [*certificates, {**client, "usages": ["client"], "days": days}]
+    # Right in all but its authority: engines must refuse it, which the manager proves with it. It opens nothing anywhere.
+    stranger = {**client, "name": "clients/stranger", "authority": "site", "common_name": "stranger to the engines"}
+    return [*certificates, *({**each, "usages": ["client"], "days": days} for each in (client, stranger))]
 
 
 def _server(name: str, authority: str, host: str, names: list[str], days: int) -> dict[str, Any]:
@@ -39,9 +41,15 @@ def _server(name: str, authority: str, host: str, names: list[str], days: int) -
     }
 
 
+def site_certificate_line(line: dict[str, Any]) -> str:
+    """One line of the expiry report for people."""
+    done = "" if line["action"] == "kept" else f" ({line['action']}: {line['reason']})"
+    return f"{line['not_after'][:10]}, in {line['days_left']} days: {line['name']}{done}"
+
+
 class FilterModule:
     """What Ansible loads."""
 
     def filters(self) -> dict[str, Any]:
         """The filters of this file."""
-        return {"site_certificates": site_certificates}
+        return {"site_certificates": site_certificates, "site_certificate_line": site_certificate_line}

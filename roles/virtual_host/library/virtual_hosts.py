@@ -56,14 +56,15 @@ def refuse_names_in_use(lab: Lab, found: list[engine.Found], network: str | None
         )
 
 
-def refuse_what_cannot_be_made(lab: Lab, steps: Plan, space_mb: int) -> None:
+def refuse_what_cannot_be_made(lab: Lab, steps: Plan, space_mb: int, *, check_mode: bool) -> None:
     """Stop before the first step when a later one must fail."""
     if steps.make_network and (used := overlapping_routes(lab.subnet, engine.routes())):
         raise engine.VirtualHostError(
             f"network {lab.network}: {lab.subnet} is in use on this machine ({', '.join(used)}); "
             "set virtual_host_subnet and the hosts' ansible_host to free addresses"
         )
-    if steps.create and engine.image_id(lab.image) is None:
+    # In check mode the image was not built.
+    if steps.create and not check_mode and engine.image_id(lab.image) is None:
         raise engine.VirtualHostError(f"host image {lab.image} is not on this machine's engine: make images")
     if steps.create:
         root, free = engine.free_megabytes()
@@ -111,7 +112,7 @@ def present(module: AnsibleModule, lab: Lab) -> dict[str, object]:
     found, network = engine.containers(), engine.network_checkout(lab.network)
     refuse_names_in_use(lab, found, network)
     steps = plan(lab, hosts, engine.this_machine(), found, network is not None)
-    refuse_what_cannot_be_made(lab, steps, module.params["space_mb"])
+    refuse_what_cannot_be_made(lab, steps, module.params["space_mb"], check_mode=module.check_mode)
     refuse_while_a_plan_runs(steps, module.params["queue"], module.params["interrupt_runs"] or module.check_mode)
     changed, lines = steps.changed(), steps.lines()
     if not module.check_mode:

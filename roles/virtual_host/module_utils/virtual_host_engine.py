@@ -139,7 +139,24 @@ def remove(names: list[str]) -> None:
     """Stop, then remove: a forced removal of running hosts leaves their cgroups behind."""
     if names:
         run(["docker", "stop", *names], stage=f"stop {', '.join(names)}", timeout=300)
-        run(["docker", "rm", "--force", *names], stage=f"remove {', '.join(names)}")
+        try:
+            run(["docker", "rm", "--force", *names], stage=f"remove {', '.join(names)}")
+        except VirtualHostError as error:
+            # What a run was interrupted in, the engine goes on with.
+            if "already in progress" not in str(error):
+                raise
+        wait_until_gone(names, seconds=60)
+
+
+def wait_until_gone(names: list[str], seconds: float) -> None:
+    """Wait until the engine has none of these containers."""
+    deadline = time.monotonic() + seconds
+    while left := {container.name for container in containers()}.intersection(names):
+        if time.monotonic() > deadline:
+            raise VirtualHostError(
+                f"remove {', '.join(sorted(left))}: still there after {seconds:.0f} s; see the engine's log"
+            )
+        time.sleep(0.2)
 
 
 def start(names: list[str]) -> None:

@@ -16,6 +16,7 @@ from bluefleet.acquisition.console import run_table
 from bluefleet.acquisition.guard import refuse_unreachable
 from bluefleet.acquisition.metadata import describe_site, persistent_metadata
 from bluefleet.acquisition.settings import Settings
+from bluefleet.acquisition.spool_watch import SpoolWatch
 from bluefleet.devices.connections import CONNECT_DEADLINE, Connections
 from bluefleet.devices.loading import Declared, load, read_registry
 from bluefleet.documents import Publisher, Spool
@@ -43,6 +44,7 @@ class SiteRunEngine:
         self.RE = RunEngine(cast("dict[str, Any]", metadata))
         spool = Spool(settings.spool_dir, writer=settings.writer, limit_bytes=settings.spool_limit_bytes)
         self.RE.subscribe(Publisher(spool))
+        SpoolWatch(spool, self.RE).start()
         self.RE.subscribe(run_table(_write_line))
         self.connections = Connections(settings.connections_file)
         self.RE.preprocessors.append(refuse_unreachable(self.connections))

@@ -16,12 +16,19 @@ from bluefleet.devices.connections import Connections
 
 Plan = Generator[Msg, Any, Any]
 
+# What a plan does on its way out, also after it was refused a device.
+CLEAN_UP = {"unstage", "stop", "unmonitor", "complete", "collect"}
+
 
 class DeviceUnreachable(Exception):
     """A plan needs a device that doesn't answer."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"device {name} is not available: {reason}. The plan is refused; {name} joins when it is back")
+
+
+class DeviceLost(Exception):
+    """A device stopped answering while a plan used it."""
 
 
 def refuse_unreachable(connections: Connections) -> Callable[[Plan], Plan]:
@@ -35,15 +42,23 @@ def refuse_unreachable(connections: Connections) -> Callable[[Plan], Plan]:
             device = _outermost(message.obj)
             if not connections.manages(device):
                 return None, None
-            if device.name in refused or (refused and device.name not in asked):
-                # The plan cleans up: what doesn't answer or was never touched needs none, and gives no second reason.
+            untouched = device.name in refused or device.name not in asked
+            if refused and untouched and message.command in CLEAN_UP:
+                # What doesn't answer or was never touched needs none, and gives no second reason.
                 return _nothing(), None
-            if device.name in asked:
+            if not untouched:
                 return None, None
             asked.add(device.name)
             return _ask_first(connections, device, message, refused), None
 
-        return (yield from plan_mutator(plan, before))
+        try:
+            return (yield from plan_mutator(plan, before))
+        except TimeoutError as error:
+            # ophyd-async says no more than which PV it was.
+            if not str(error).startswith("ca://"):
+                raise
+            lost = str(error).removeprefix("ca://")
+            raise DeviceLost(f"{lost} stopped answering during the plan: its IOC, or the way to it, is down") from error
 
     return preprocess
 

@@ -141,7 +141,9 @@ def _what_next(result: "ScanResult", addresses: "SiteAddresses") -> list[str]:
     edge, tiled = addresses.edge, addresses.tiled
     if edge is None or tiled is None:
         raise AssertionError("there was a scan")
-    curl = f'curl --cacert {edge.ca_file} -H "Authorization: ApiKey $(cat {{key}})"'
+    # The shell's own printf keeps the key out of the process list.
+    header = """-H @<(printf 'Authorization: ApiKey %s' "$(cat {key})")"""
+    curl = f"curl --cacert {edge.ca_file} {header}"
     return [
         f"Queue   {edge.url}/api   key in {edge.queue_api_key_file}",
         f"Runs    {tiled.url}   key in {tiled.api_key_file}",

@@ -54,6 +54,13 @@ def _show(found: "StatusReport") -> None:
     out.print(f"{devices.declared} devices, {devices.state}{pending}{words}", markup=False)
     for device, reason in devices.unreachable.items():
         out.print(f"  {device}: {reason}", style="red", markup=False)
+    if found.documents:
+        said = ("no answer" if one.waiting is None else f"{one.waiting} waiting" for one in found.documents)
+        parts = (f"{one.name} {words}" for one, words in zip(found.documents, said, strict=True))
+        out.print(f"documents: {', '.join(parts)}", markup=False)
+    for one in found.documents:
+        if one.reason:
+            out.print(f"  {one.name}: {one.reason}", style="red", markup=False)
 
 
 def _node_row(node: "NodeStatus") -> list["str | Text"]:

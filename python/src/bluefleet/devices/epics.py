@@ -2,6 +2,8 @@
 
 Positions are in the record's own units, velocities in those units per second, times in seconds. Every class takes
 ``(prefix, name=…)``. The PVs are those of caproto 1.3's ``ioc_examples``.
+
+What a plan reads is asked for each time (UNCACHED): a monitored value would outlive its IOC and be read as if it were new.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Axis(EpicsDevice, StandardReadable, StandardMovable[float]):
     The IOC has no stop command: a stopped plan no longer waits, while the axis still runs to where it was sent.
     """
 
-    position: Annotated[SignalRW[float], PvSuffix("mtr"), Format.HINTED_SIGNAL]
+    position: Annotated[SignalRW[float], PvSuffix("mtr"), Format.HINTED_UNCACHED_SIGNAL]
     velocity: Annotated[SignalRW[float], PvSuffix("vel"), Format.CONFIG_SIGNAL]
 
     @cached_property
@@ -108,7 +110,7 @@ class Spot(EpicsDevice, _MeasuresOnItsOwn):
 class ReadOnlySignal(EpicsDevice, _Named):
     """One number that is only read; the prefix is the whole PV name."""
 
-    value: Annotated[SignalR[float], PvSuffix(""), Format.HINTED_SIGNAL]
+    value: Annotated[SignalR[float], PvSuffix(""), Format.HINTED_UNCACHED_SIGNAL]
 
     def _main_signal(self) -> SignalR[float]:
         return self.value
@@ -117,7 +119,7 @@ class ReadOnlySignal(EpicsDevice, _Named):
 class SettableSignal(EpicsDevice, StandardReadable, StandardMovable[float]):
     """One number that is read and set; the prefix is the whole PV name and a put ends when the IOC says so."""
 
-    value: Annotated[SignalRW[float], PvSuffix(""), Format.HINTED_SIGNAL]
+    value: Annotated[SignalRW[float], PvSuffix(""), Format.HINTED_UNCACHED_SIGNAL]
 
     @cached_property
     def movable_logic(self) -> MovableLogic[float]:
@@ -133,7 +135,7 @@ class _Settable(MovableLogic[float]):
 class RandomWalk(EpicsDevice, _Named):
     """A number that walks at random, a step every ``period`` seconds."""
 
-    position: Annotated[SignalR[float], PvSuffix("x"), Format.HINTED_SIGNAL]
+    position: Annotated[SignalR[float], PvSuffix("x"), Format.HINTED_UNCACHED_SIGNAL]
     period: Annotated[SignalRW[float], PvSuffix("dt"), Format.CONFIG_SIGNAL]
 
     def _main_signal(self) -> SignalR[float]:
@@ -143,8 +145,8 @@ class RandomWalk(EpicsDevice, _Named):
 class Simple(EpicsDevice, StandardReadable):
     """The three uncoupled PVs of caproto's ``simple`` example: an integer, a float and an array of integers."""
 
-    A: Annotated[SignalRW[int], PvSuffix("A"), Format.HINTED_SIGNAL]
-    B: Annotated[SignalRW[float], PvSuffix("B"), Format.HINTED_SIGNAL]
+    A: Annotated[SignalRW[int], PvSuffix("A"), Format.HINTED_UNCACHED_SIGNAL]
+    B: Annotated[SignalRW[float], PvSuffix("B"), Format.HINTED_UNCACHED_SIGNAL]
     C: Annotated[SignalRW[Array1D[np.int32]], PvSuffix("C"), Format.CONFIG_SIGNAL]
 
 
@@ -180,7 +182,7 @@ class Thermo(EpicsDevice, StandardReadable, StandardMovable[float]):
     :param settle_time: how long it must stay there
     """
 
-    temperature: Annotated[SignalR[float], PvSuffix("I"), Format.HINTED_SIGNAL]
+    temperature: Annotated[SignalR[float], PvSuffix("I"), Format.HINTED_UNCACHED_SIGNAL]
     setpoint: Annotated[SignalRW[float], PvSuffix("SP"), Format.CONFIG_SIGNAL]
     decay_time: Annotated[SignalRW[float], PvSuffix("K"), Format.CONFIG_SIGNAL]
     frequency: Annotated[SignalRW[float], PvSuffix("omega"), Format.CONFIG_SIGNAL]

@@ -41,11 +41,11 @@ def rules(settings: Settings) -> list[AclBinding]:
     ]
 
 
-def ensure_access(admin: AdminClient, settings: Settings, *, deadline: float) -> None:
-    """The rules are in force. Raises KafkaException."""
+def ensure_access(admin: AdminClient, settings: Settings, *, deadline: float, grace: float) -> None:
+    """The rules are in force. Raises KafkaException, or TimeoutError when the library itself says nothing."""
     try:
         for answer in admin.create_acls(rules(settings), request_timeout=deadline).values():
-            answer.result(timeout=deadline)
+            answer.result(timeout=deadline + grace)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.SECURITY_DISABLED:
             raise

@@ -34,6 +34,8 @@ ASK_EVERY = 2.0
 ANSWER_WITHIN = 2.0
 #: A loop that has not come round for so long is stuck.
 STUCK_AFTER = 120.0
+#: How many gaps in the topic the status names, the latest ones.
+GAPS = 5
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ class SinkService:
         self._partition = TopicPartition(settings.topic, 0)
         self._position = 0
         self._committed = -1
+        self._asked = -1
+        #: The offset that must come next; None where the topic's beginning may be anywhere.
+        self._expected: int | None = None
+        self._gaps: list[str] = []
         self._high = 0
         self._written = 0
         self._rejected = 0
@@ -132,7 +138,7 @@ class SinkService:
 
     def status(self, _rest: str = "") -> dict[str, Any]:
         """Position, lag and trouble."""
-        problems = [text for text in (self._patience.trouble, self._kafka_trouble) if text]
+        problems = [text for text in (self._patience.trouble, self._kafka_trouble, *self._gaps) if text]
         return {
             "service": self._sink.name,
             "topic": self._settings.topic,
@@ -154,6 +160,7 @@ class SinkService:
         return client_settings(self._settings) | {
             "group.id": f"{self._settings.site}-{self._group}",
             "enable.auto.commit": False,
+            "on_commit": self._note_commit,
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 50,
             "fetch.error.backoff.ms": 100,
@@ -171,7 +178,8 @@ class SinkService:
             raise Unavailable(f"Kafka at {self._settings.kafka_bootstrap}: {error}") from error
         start = committed if committed >= 0 else OFFSET_BEGINNING
         self._position = max(0, committed)
-        self._committed = committed
+        self._committed = self._asked = committed
+        self._expected = committed if committed >= 0 else None
         consumer.assign([TopicPartition(self._settings.topic, 0, start)])
         self._kafka_trouble = ""
 
@@ -205,6 +213,7 @@ class SinkService:
         rejected: list[Rejected] = []
         for message in messages:
             offset = message.offset() or 0
+            self._note_gap(offset)
             try:
                 name, document = codec.decode(message.value() or b"")
             except DocumentUnreadable as error:
@@ -228,17 +237,33 @@ class SinkService:
             self._patience.until_available(lambda m=message, r=item.reason: self._dead.send(m, r))
             self._rejected += 1
 
+    def _note_gap(self, offset: int) -> None:
+        """Offsets that never come: the topic is limited in size, and its end ran over this sink."""
+        if self._expected is not None and offset > self._expected:
+            gap = f"documents {self._expected}-{offset - 1} of {self._settings.topic} were gone before they were stored"
+            logger.error("%s", gap)
+            self._gaps = [*self._gaps, gap][-GAPS:]
+        self._expected = offset + 1
+
     def _commit(self, consumer: Consumer) -> None:
+        """Ask for it and go on: the answer comes to `_note_commit`, and a broker that is away holds nothing up."""
         offset = self._sink.needed_from(self._position)
-        if offset == self._committed:
+        if offset == self._asked:
             return
+        self._asked = offset
         try:
-            consumer.commit(offsets=[TopicPartition(self._settings.topic, 0, offset)], asynchronous=False)
+            consumer.commit(offsets=[TopicPartition(self._settings.topic, 0, offset)], asynchronous=True)
         except KafkaException as error:
+            self._note_commit(error.args[0], [])
+
+    def _note_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if error is not None:
             # The next one that gets through commits this one too.
-            self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error}"
+            self._asked = -1
+            self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error.str()}"
             return
-        self._committed = offset
+        for partition in partitions:
+            self._committed = partition.offset
 
     def _note_lag(self, consumer: Consumer) -> None:
         """How far behind we are; asked of Kafka itself, which also shows whether it answers."""

@@ -42,10 +42,8 @@ def _stop(connection: sqlite3.Connection, run: str, reason: str) -> Document:
 def _count_events(connection: sqlite3.Connection, run: str) -> dict[str, int]:
     streams: dict[str, str] = {}
     events: Counter[str] = Counter()
-    for spooled, _ in spool_store.documents_of(connection, run):
-        if spooled.name not in {"descriptor", "event", "event_page"}:
-            continue
-        name, document = codec.decode(spooled.body)
+    for _, body in spool_store.documents_of(connection, run, ("descriptor", "event", "event_page")):
+        name, document = codec.decode(body)
         if name == "descriptor":
             streams[document["uid"]] = document["name"]
         else:

@@ -10,6 +10,7 @@ their open runs are closed with a stop document. It says how it is on its status
     /kafka/RUN      what Kafka holds of that run
 """
 
+import contextlib
 import logging
 import signal
 import sqlite3
@@ -25,12 +26,14 @@ from bluefleet.documents.lane import Lane
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_lock import WriterLock
 from bluefleet.documents.spool_runs import find_run, spool_digest
+from bluefleet.documents.spool_usage import measure
 from bluefleet.documents.status_server import StatusServer
 from bluefleet.documents.topic_digest import topic_digest
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
+UID_LENGTH = 36
 PRUNE_EVERY = 60.0
 PRUNE_AT_ONCE = 500
 #: Above this share of the limit delivered documents go before their time: acquisition comes first.
@@ -44,7 +47,7 @@ class Forwarder:
         self._settings = settings
         self._stopping = threading.Event()
         self._lanes: dict[str, Lane] = {}
-        self._pruned_at = 0.0
+        self._pruned_at: dict[str, float] = {}
         self._looked_at = time.monotonic()
         self.status_server = StatusServer(
             settings.status_port,
@@ -104,13 +107,13 @@ class Forwarder:
         try:
             path, run = find_run(self._spools(), reference)
         except RunNotFound:
+            if len(reference) < UID_LENGTH:
+                raise
             return topic_digest(self._settings, reference, first=None, last=None).model_dump()
         connection = spool_store.connect(path)
-        offsets = [offset for _, offset in spool_store.documents_of(connection, run) if offset is not None]
+        first, last = spool_store.offsets_of(connection, run)
         connection.close()
-        return topic_digest(
-            self._settings, run, first=min(offsets, default=None), last=max(offsets, default=None)
-        ).model_dump()
+        return topic_digest(self._settings, run, first=first, last=last).model_dump()
 
     def _spools(self) -> list[Path]:
         return sorted(self._settings.spool_dir.glob("*.sqlite"))
@@ -119,12 +122,22 @@ class Forwarder:
         connection = spool_store.connect(path)
         try:
             self._close_for_dead_writer(path, connection)
-            self._prune(connection)
+            self._prune(path, connection)
         finally:
             connection.close()
-        if path.stem not in self._lanes:
-            lane = self._lanes[path.stem] = Lane(path, self._settings, self._stopping)
-            lane.start()
+        self._keep_lane(path)
+
+    def _keep_lane(self, path: Path) -> None:
+        """Each spool has a lane that is alive."""
+        old = self._lanes.get(path.stem)
+        if old is not None and (old.is_alive() or self._stopping.is_set()):
+            return
+        trouble = ""
+        if old is not None:
+            trouble = "its lane ended where it should not (the log says how); it was begun again"
+            logger.error("%s: %s", path.stem, trouble)
+        lane = self._lanes[path.stem] = Lane(path, self._settings, self._stopping, trouble=trouble)
+        lane.start()
 
     def _close_for_dead_writer(self, path: Path, connection: sqlite3.Connection) -> None:
         if not spool_store.runs(connection, "stop_seq IS NULL"):
@@ -138,37 +151,40 @@ class Forwarder:
         finally:
             lock.release()
 
-    def _prune(self, connection: sqlite3.Connection) -> None:
+    def _prune(self, path: Path, connection: sqlite3.Connection) -> None:
         now = time.time()
-        pressed = spool_store.stored_bytes(connection) > PRESSED * self._settings.spool_limit_bytes
-        if not pressed and now - self._pruned_at < PRUNE_EVERY:
+        pressed = measure(connection, path, self._settings.spool_limit_bytes).fraction > PRESSED
+        if not pressed and now - self._pruned_at.get(path.stem, 0.0) < PRUNE_EVERY:
             return
         before = now if pressed else now - self._settings.keep_days * 86400
         if spool_store.prune(connection, delivered_before=before, documents=PRUNE_AT_ONCE) < PRUNE_AT_ONCE:
-            self._pruned_at = now
+            self._pruned_at[path.stem] = now
 
     def _writer_status(self, path: Path) -> dict[str, Any]:
         lane = self._lanes.get(path.stem)
         try:
-            connection = spool_store.connect(path)
-        except DocumentError as error:
+            with contextlib.closing(spool_store.connect(path)) as connection:
+                waiting = spool_store.backlog(connection)
+                usage = measure(connection, path, self._settings.spool_limit_bytes)
+                open_runs = [run.run for run in spool_store.runs(connection, "stop_seq IS NULL")]
+        except (DocumentError, sqlite3.Error) as error:
             return {"backlog": None, "refused": 0, "trouble": str(error)}
-        try:
-            waiting = spool_store.backlog(connection)
-            used = spool_store.stored_bytes(connection)
-            open_runs = [run.run for run in spool_store.runs(connection, "stop_seq IS NULL")]
-        finally:
-            connection.close()
         return {
             "backlog": waiting.documents,
             "oldest_age": round(waiting.oldest_age, 3),
             "delivered_at": lane.delivered_at if lane else 0.0,
             "refused": waiting.refused,
             "open_runs": open_runs,
-            "bytes": used,
-            "limit_bytes": self._settings.spool_limit_bytes,
-            "trouble": lane.trouble if lane else "no lane yet",
+            "bytes": usage.bytes,
+            "limit_bytes": usage.limit,
+            "trouble": _trouble(lane),
         }
+
+
+def _trouble(lane: Lane | None) -> str:
+    if lane is None:
+        return "no lane yet"
+    return lane.trouble if lane.is_alive() else "its lane ended where it should not (the log says how)"
 
 
 def main() -> None:

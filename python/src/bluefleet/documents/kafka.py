@@ -6,7 +6,7 @@
 import logging
 from collections.abc import Mapping
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 #: A document at its limit, its envelope and the headers of a dead letter fit.
 MAX_MESSAGE_BYTES = DEFAULT_LIMIT + 1024**2
 DEADLINE = 10.0
+#: The library's own answer, which names the reason, comes before we stop waiting for it.
+GRACE = 2.0
 
 ClientSettings = dict[str, str | int | float | bool]
 
@@ -86,15 +88,29 @@ def ensure_topics(settings: Settings, *, retention_bytes: int) -> None:
                 _configure(admin, topic, wanted)
             else:
                 _create(admin, topic, wanted)
-        ensure_access(admin, settings, deadline=DEADLINE)
+        ensure_access(admin, settings, deadline=DEADLINE, grace=GRACE)
     except KafkaException as error:
         raise Unavailable(f"Kafka at {settings.kafka_bootstrap}: {error}") from error
+    except TimeoutError as error:
+        raise Unavailable(f"Kafka at {settings.kafka_bootstrap}: no answer within {DEADLINE + GRACE:g} s") from error
+
+
+def end_of_topic(settings: Settings) -> int:
+    """The offset that the next document gets. Raises Unavailable."""
+    consumer = Consumer(client_settings(settings) | {"group.id": "end-of-topic", "enable.auto.commit": False})
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(settings.topic, 0), timeout=DEADLINE)[1]
+    except KafkaException as error:
+        raise Unavailable(f"Kafka at {settings.kafka_bootstrap}: {error}") from error
+    finally:
+        consumer.close()
 
 
 def _create(admin: AdminClient, topic: str, wanted: Mapping[str, str]) -> None:
     new = NewTopic(topic, num_partitions=1, replication_factor=1, config=dict(wanted))
     try:
-        admin.create_topics([new], operation_timeout=DEADLINE)[topic].result(timeout=DEADLINE)
+        made = admin.create_topics([new], operation_timeout=DEADLINE, request_timeout=DEADLINE)
+        made[topic].result(timeout=DEADLINE + GRACE)
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise
@@ -104,14 +120,20 @@ def _create(admin: AdminClient, topic: str, wanted: Mapping[str, str]) -> None:
 def _configure(admin: AdminClient, topic: str, wanted: Mapping[str, str]) -> None:
     entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wanted.items()]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    admin.incremental_alter_configs([resource])[resource].result(timeout=DEADLINE)
+    altered = admin.incremental_alter_configs([resource], request_timeout=DEADLINE)
+    altered[resource].result(timeout=DEADLINE + GRACE)
 
 
 class DeadLetters:
     """Where documents go that can't be stored, each with the reason and where it came from."""
 
     def __init__(self, settings: Settings, sink: str) -> None:
-        self._producer = idempotent_producer(settings)
+        # Not idempotent: one letter at a time needs no order, a second copy of one does no harm, and a producer that
+        # asked for its number before the forwarder has allowed anything is refused for good.
+        self._producer = Producer(
+            client_settings(settings)
+            | {"acks": "all", "message.timeout.ms": int(DEADLINE * 1000), "message.max.bytes": MAX_MESSAGE_BYTES}
+        )
         self._topic = settings.dead_topic
         self._sink = sink
 
@@ -128,8 +150,11 @@ class DeadLetters:
             if error is not None:
                 failures.append(error)
 
-        self._producer.produce(
-            self._topic, value=message.value(), key=message.key(), headers=headers, on_delivery=report
-        )
-        if self._producer.flush(DEADLINE) or failures:
+        try:
+            self._producer.produce(
+                self._topic, value=message.value(), key=message.key(), headers=headers, on_delivery=report
+            )
+        except KafkaException as error:
+            raise Unavailable(f"dead letters of {self._sink}: {error}") from error
+        if self._producer.flush(DEADLINE + 1) or failures:
             raise Unavailable(f"dead letters of {self._sink}: {failures or 'no answer from Kafka'}")

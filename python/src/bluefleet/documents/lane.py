@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bluefleet.documents import spool_store
 from bluefleet.documents.errors import DocumentError, Unavailable
-from bluefleet.documents.kafka import ensure_topics, idempotent_producer
+from bluefleet.documents.kafka import end_of_topic, ensure_topics, idempotent_producer
+from bluefleet.documents.lost_deliveries import unmark_lost
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_store import Spooled
 
@@ -31,10 +32,12 @@ Report = tuple[int, int | None, str | None]
 class Lane(threading.Thread):
     """Delivers one spool until told to stop. What went wrong last is in `trouble`."""
 
-    def __init__(self, path: Path, settings: ForwarderSettings, stopping: threading.Event) -> None:
+    def __init__(
+        self, path: Path, settings: ForwarderSettings, stopping: threading.Event, *, trouble: str = ""
+    ) -> None:
         super().__init__(name=f"lane-{path.stem}", daemon=True)
         self.writer = path.stem
-        self.trouble = ""
+        self.trouble = trouble
         self.delivered_at = 0.0
         self._path = path
         self._settings = settings
@@ -55,24 +58,25 @@ class Lane(threading.Thread):
 
     def _deliver_until_trouble(self) -> None:
         ensure_topics(self._settings, retention_bytes=self._settings.kafka_retention_bytes)
+        unmark_lost(self._path.parent.glob("*.sqlite"), end_of_topic, self._settings)
         connection = spool_store.connect(self._path)
         delivery = Delivery(self._settings, self._stopping)
         try:
-            cursor = spool_store.last_delivered(connection)
             self.trouble = ""
             while not self._stopping.is_set():
+                # Asked each time: another lane may have found out that Kafka lost some of ours.
+                cursor = spool_store.last_delivered(connection)
                 batch = spool_store.undelivered(connection, after=cursor, documents=BATCH, size=BATCH_BYTES)
                 if not batch:
                     self._stopping.wait(IDLE)
                     continue
-                self.trouble = ""
                 reports, failure = delivery.send(batch, self._waits)
                 if reports:
                     spool_store.mark_delivered(connection, reports)
-                    cursor = reports[-1][0]
                     self.delivered_at = time.time()
                 if failure:
                     raise Unavailable(failure)
+                self.trouble = ""
         finally:
             delivery.give_up()
             connection.close()

@@ -6,6 +6,7 @@ has no place for. A document that comes again is recognised by its uid.
 """
 
 import itertools
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pymongo
 from bson.errors import InvalidDocument
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
 
 from bluefleet.documents.canonical import canonical
 from bluefleet.documents.codec import Document, plain
@@ -39,6 +40,10 @@ COLLECTIONS = {
 }
 UNIQUE = {"datum": "datum_id"}
 DUPLICATE_KEY = 11000
+#: Where the probe writes; readers know nothing of it.
+PROBE = "sink_probe"
+#: What Mongo says of a document that it will never take: a bad value or field name, too large, not valid.
+FAULTS_OF_DOCUMENTS = {2, 9, 14, 22, 52, 55, 56, 57, 121, 10334, 17280}
 
 #: A document on its way, with the offset it came from.
 Row = tuple[int, dict[str, Any]]
@@ -58,6 +63,8 @@ class MongoSink:
             connectTimeoutMS=5000,
             socketTimeoutMS=60000,
             retryWrites=False,
+            # The offset is committed after the answer: what was answered must bear a power cut.
+            journal=True,
             tz_aware=False,
         )
         self._database: Database[dict[str, Any]] = client[settings.database]
@@ -109,7 +116,7 @@ class MongoSink:
 
     def _write_to(self, collection: str, rows: list[Row], patience: Patience) -> list[Rejected]:
         try:
-            return patience.until_available(lambda: self._insert(collection, rows))
+            return patience.until_available(lambda: self._insert(collection, rows), self._probe)
         except Poison as error:
             if len(rows) == 1:
                 return [Rejected(rows[0][0], str(error))]
@@ -118,29 +125,51 @@ class MongoSink:
 
     def _insert(self, collection: str, rows: list[Row]) -> list[Rejected]:
         try:
+            return self._insert_unless_there(collection, rows)
+        except ConnectionFailure as error:
+            raise Unavailable(f"Mongo at {self._uri}: {error}") from error
+        except PyMongoError as error:
+            raise Refusing(f"Mongo at {self._uri} refused {collection}: {error}") from error
+        except (InvalidDocument, OverflowError, TypeError, ValueError) as error:
+            raise Poison(f"no BSON document for {collection}: {error}") from error
+
+    def _insert_unless_there(self, collection: str, rows: list[Row]) -> list[Rejected]:
+        try:
             # A fresh dict each: pymongo adds an _id to what it is given.
             self._database[collection].insert_many([dict(document) for _, document in rows], ordered=False)
         except BulkWriteError as error:
             return self._sort_out(collection, rows, error.details or {})
-        except ConnectionFailure as error:
-            raise Unavailable(f"Mongo at {self._uri}: {error}") from error
-        except OperationFailure as error:
-            raise Refusing(f"Mongo at {self._uri} refused {collection}: {error}") from error
-        except (InvalidDocument, OverflowError, TypeError, ValueError) as error:
-            raise Poison(f"no BSON document for {collection}: {error}") from error
         return []
+
+    def _probe(self) -> None:
+        """A document that can't be at fault is stored and read. Raises Unavailable."""
+        probe = {"_id": PROBE, "time": time.time()}
+        try:
+            self._database[PROBE].replace_one({"_id": PROBE}, probe, upsert=True)
+            stored = self._database[PROBE].find_one({"_id": PROBE})
+        except PyMongoError as error:
+            raise Unavailable(f"Mongo at {self._uri}: {error}") from error
+        if stored != probe:
+            raise Unavailable(f"Mongo at {self._uri} stores something else than it is given")
 
     def _sort_out(self, collection: str, rows: list[Row], details: Mapping[str, Any]) -> list[Rejected]:
         rejected: list[Rejected] = []
         faults: list[dict[str, Any]] = details.get("writeErrors", [])
+        of_the_server = [*details.get("writeConcernErrors", ())]
         for fault in faults:
             offset, document = rows[int(fault["index"])]
-            if fault.get("code") != DUPLICATE_KEY:
+            code = fault.get("code")
+            if code in FAULTS_OF_DOCUMENTS:
                 rejected.append(Rejected(offset, f"Mongo refused it: {fault.get('errmsg')}"))
+            elif code != DUPLICATE_KEY:
+                of_the_server.append(fault)
             elif not self._is_same(collection, document):
                 rejected.append(
                     Rejected(offset, f"{collection} holds another document in its place: {fault.get('errmsg')}")
                 )
+        if of_the_server:
+            # No disk, shutting down, … With the next attempt what was stored by this one is there already.
+            raise Refusing(f"Mongo at {self._uri} refused {collection}: {of_the_server[0].get('errmsg')}")
         return rejected
 
     def _is_same(self, collection: str, document: dict[str, Any]) -> bool:

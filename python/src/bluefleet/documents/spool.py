@@ -6,13 +6,11 @@ machine's). So the RunEngine never waits for a disk, but for the start and the s
 """
 
 import atexit
-import contextlib
+import logging
 import os
-import shutil
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,33 +20,21 @@ from bluefleet.documents.dead_writer import close_open_runs
 from bluefleet.documents.errors import SpoolFailed, SpoolFull
 from bluefleet.documents.spool_lock import WriterLock
 from bluefleet.documents.spool_store import Entry
+from bluefleet.documents.spool_usage import Usage, measure
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT_BYTES = 20 * 1024**3
-#: Kept free on the spool's disk: other programs need it, and SQLite needs it to delete.
-DISK_RESERVE = 256 * 1024**2
-#: The share of the limit from which a plan should pause.
-NEAR_FULL = 0.9
 #: How long documents come together for one transaction, and how often the disk is synced, in seconds.
 GATHER = 0.01
 SYNC_EVERY = 1.0
-
-
-@dataclass(frozen=True)
-class Usage:
-    """How full the spool is."""
-
-    bytes: int
-    limit: int
-
-    @property
-    def fraction(self) -> float:
-        """1.0 is full."""
-        return self.bytes / self.limit if self.limit > 0 else 1.0
-
-    @property
-    def near_full(self) -> bool:
-        """Plans should pause now: what still comes of a run in hand has room."""
-        return self.fraction >= NEAR_FULL
+#: How long until documents that the disk did not take are tried again, and how long a spool that closes does so.
+AGAIN_AFTER = 0.5
+CLOSE_WITHIN = 10.0
+#: What a disk says that may take the same thing later.
+FOR_NOW = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
+#: The same, where only the whole code tells it from a broken disk.
+FOR_NOW_EXACTLY = {sqlite3.SQLITE_IOERR_SHMSIZE}
 
 
 class Spool:
@@ -77,7 +63,7 @@ class Spool:
             self._lock.release()
             raise
         # The forwarder runs under the same uid but another umask.
-        os.chmod(self.path, 0o660)  # noqa: PTH101 - a call of the same kind as the lock's
+        self.path.chmod(0o660)
         self._owner = os.getpid()
         self._pending: list[Entry] = []
         self._guard = threading.Lock()
@@ -88,6 +74,8 @@ class Spool:
         self._durable = 0
         self._failure: Exception | None = None
         self._closing = False
+        self._close_by = 0.0
+        self._waits_for = ""
         self._usage = self._measure()
         self._measured = time.monotonic()
         self._thread = threading.Thread(target=self._commit_until_closed, name=f"spool-{writer}", daemon=True)
@@ -101,9 +89,11 @@ class Spool:
         if name != "stop" and self._usage.fraction >= 1.0:
             raise SpoolFull(
                 f"{self.path} holds {self._usage.bytes} bytes of {self._usage.limit}: documents are not delivered "
-                "(bluefleet status says why), or the disk is full"
+                f"(bluefleet status says why), or the disk is full{self._waits_for}"
             )
         with self._guard:
+            if self._closing:
+                raise SpoolFailed(f"{self.path} is closed")
             self._pending.append(Entry(run, name, time.time(), body, scan_id))
             self._appended += 1
         if not self._wake.is_set():
@@ -118,7 +108,9 @@ class Spool:
             reached = self._synced.wait_for(lambda: self._durable >= target or self._failure is not None, timeout)
         self._check()
         if not reached:
-            raise SpoolFailed(f"{self.path}: the disk took more than {timeout:g} s to store a document")
+            raise SpoolFailed(
+                f"{self.path}: the disk took more than {timeout:g} s to store a document{self._waits_for}"
+            )
 
     def usage(self) -> Usage:
         """How full the spool is, at most a second old."""
@@ -128,7 +120,9 @@ class Spool:
         """Store everything and let the next writer in. Runs still open are closed by whoever takes the lock next."""
         if self._closing or self._owner != os.getpid():
             return
-        self._closing = True
+        with self._guard:
+            self._closing = True
+            self._close_by = time.monotonic() + CLOSE_WITHIN
         atexit.unregister(self.close)
         self._urgent.set()
         self._wake.set()
@@ -173,8 +167,15 @@ class Spool:
                     self._usage = self._measure()
                     self._measured = time.monotonic()
             except (sqlite3.Error, OSError) as error:
-                self._fail(error)
-                return
+                if not self._may_work_later(error):
+                    self._fail(error)
+                    return
+                self._put_back(batch, error, urgent=sync)
+                time.sleep(AGAIN_AFTER)
+                continue
+            if self._waits_for:
+                self._waits_for = ""
+                self._usage = self._measure()
             unsynced = not sync
             if sync:
                 synced_at = time.monotonic()
@@ -189,9 +190,22 @@ class Spool:
             self._failure = error
             self._synced.notify_all()
 
+    def _may_work_later(self, error: sqlite3.Error | OSError) -> bool:
+        if self._closing and time.monotonic() > self._close_by:
+            return False
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        return code & 0xFF in FOR_NOW or code in FOR_NOW_EXACTLY
+
+    def _put_back(self, batch: list[Entry], error: sqlite3.Error | OSError, *, urgent: bool) -> None:
+        """Nothing of it was stored: it is still to be, before what came since. Until then the spool counts as full."""
+        logger.warning("%s: %s; trying again", self.path, error)
+        self._waits_for = f" ({error})"
+        self._usage = Usage(self._usage.bytes, self._usage.bytes)
+        with self._guard:
+            self._pending[:0] = batch
+            self._wake.set()
+            if urgent:
+                self._urgent.set()
+
     def _measure(self) -> Usage:
-        used = spool_store.stored_bytes(self._connection)
-        with contextlib.suppress(FileNotFoundError):
-            used += self.path.with_name(f"{self.path.name}-wal").stat().st_size
-        room = shutil.disk_usage(self.directory).free - DISK_RESERVE
-        return Usage(used, min(self._limit, used + max(0, room)))
+        return measure(self._connection, self.path, self._limit)

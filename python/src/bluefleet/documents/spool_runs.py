@@ -36,8 +36,8 @@ def spool_digest(path: Path, run: str) -> RunDigest:
     """What the spool holds of a run. Raises RunNotFound when its beginning has left the spool."""
     connection = spool_store.connect(path)
     digester = Digester(run)
-    for spooled, _ in spool_store.documents_of(connection, run):
-        digester.add(*codec.decode(spooled.body))
+    for _, body in spool_store.documents_of(connection, run):
+        digester.add(*codec.decode(body))
     connection.close()
     found = digester.finish()
     if found.start is None:

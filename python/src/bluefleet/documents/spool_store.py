@@ -10,7 +10,7 @@ transactions of both are short.
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +125,9 @@ def append(connection: sqlite3.Connection, entries: Iterable[Entry], *, sync: bo
             connection.execute("INSERT OR REPLACE INTO heartbeat VALUES (1, ?)", (time.time(),))
         connection.execute("COMMIT")
     except sqlite3.Error:
-        connection.execute("ROLLBACK")
+        # On a full disk SQLite has rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -161,6 +163,16 @@ def mark_delivered(connection: sqlite3.Connection, delivered: Sequence[tuple[int
     connection.execute("COMMIT")
 
 
+def unmark(connection: sqlite3.Connection, *, from_offset: int, up_to: int) -> int:
+    """Forget deliveries from the first on, up to `up_to`, that has such an offset in Kafka; how many were forgotten."""
+    first: int | None = connection.execute(
+        "SELECT min(seq) FROM deliveries WHERE kafka_offset >= ? AND seq <= ?", (from_offset, up_to)
+    ).fetchone()[0]
+    if first is None:
+        return 0
+    return connection.execute("DELETE FROM deliveries WHERE seq >= ?", (first,)).rowcount
+
+
 def backlog(connection: sqlite3.Connection) -> Backlog:
     """How much waits, for how long, and what Kafka refused."""
     after = last_delivered(connection)
@@ -175,6 +187,12 @@ def stored_bytes(connection: sqlite3.Connection) -> int:
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
     return (pages - free) * size
+
+
+def freed_bytes(connection: sqlite3.Connection) -> int:
+    """Pages of the file that deletions freed."""
+    free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+    return free * size
 
 
 def prune(connection: sqlite3.Connection, *, delivered_before: float, documents: int) -> int:
@@ -209,11 +227,19 @@ def runs(connection: sqlite3.Connection, where: str = "1", arguments: Sequence[o
     return [SpooledRun(*row) for row in rows]
 
 
-def documents_of(connection: sqlite3.Connection, run: str) -> list[tuple[Spooled, int | None]]:
-    """A run's documents in order, each with its offset in Kafka once it is there."""
-    rows = connection.execute(
-        "SELECT documents.seq, run, name, documents.time, body, kafka_offset FROM documents "
-        "LEFT JOIN deliveries USING (seq) WHERE run = ? ORDER BY seq",
-        (run,),
-    ).fetchall()
-    return [(Spooled(*row[:5]), row[5]) for row in rows]
+def documents_of(
+    connection: sqlite3.Connection, run: str, names: Sequence[str] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """Name and body of a run's documents, all or those of some names, in order and one at a time."""
+    chosen = "" if names is None else f" AND name IN ({', '.join('?' * len(names))})"
+    yield from connection.execute(
+        f"SELECT name, body FROM documents WHERE run = ?{chosen} ORDER BY seq",  # noqa: S608 - question marks only
+        (run, *(names or ())),
+    )
+
+
+def offsets_of(connection: sqlite3.Connection, run: str) -> tuple[int | None, int | None]:
+    """Where in Kafka a run lies: its lowest and its highest offset."""
+    return connection.execute(
+        "SELECT min(kafka_offset), max(kafka_offset) FROM documents JOIN deliveries USING (seq) WHERE run = ?", (run,)
+    ).fetchone()

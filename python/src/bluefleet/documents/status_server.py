@@ -3,6 +3,7 @@
 import hmac
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,5 +85,5 @@ def _asked(route: Route, rest: str) -> tuple[int, Mapping[str, Any]]:
         return 404, {"error": str(error)}
     except Unavailable as error:
         return 503, {"error": str(error)}
-    except DocumentError as error:
+    except (DocumentError, sqlite3.Error) as error:
         return 500, {"error": str(error)}

@@ -18,6 +18,8 @@ from bluefleet.documents.errors import DocumentError, Poison, Refusing, Unavaila
 from bluefleet.documents.settings import TiledSettings, read_secret
 
 ARROW_FILE = "application/vnd.apache.arrow.file"
+#: Name of the table that is there while we find out whether anything is stored.
+PROBE = "sink_probe"
 #: Answers that speak of the moment, not of what was sent. 409: somebody made it already, which a second look will show.
 FOR_NOW = {401, 403, 408, 409, 425, 429, 502, 503, 504}
 #: What documents that are none do to code that takes them apart.
@@ -75,6 +77,18 @@ def child(node: Any, key: str) -> Any:
 def plain(node: Any) -> Any:
     """A container as such: clients for runs and streams show something else than what is stored."""
     return Container(node.context, item=node.item, structure_clients=node.structure_clients, include_data_sources=True)
+
+
+def probe(node: Any) -> None:
+    """In this container a table can be made, filled and deleted: what is refused is at fault. Raises DocumentError."""
+    with translated(node.uri):
+        container = plain(node)
+        if child(container, PROBE) is not None:
+            container.delete_contents(PROBE, recursive=True, external_only=False)
+        rows = pa.table({PROBE: [1]})
+        table = container.create_appendable_table(schema=rows.schema, key=PROBE)
+        table.append_partition(0, rows)
+        container.delete_contents(PROBE, recursive=True, external_only=False)
 
 
 def read_table(table: Any, columns: list[str] | None = None) -> pa.Table:

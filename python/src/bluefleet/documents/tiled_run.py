@@ -22,7 +22,7 @@ from bluefleet.documents.consumer import Received, Rejected
 from bluefleet.documents.errors import Poison
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.seq_nums import SeqNums
-from bluefleet.documents.tiled_access import child, plain, translated
+from bluefleet.documents.tiled_access import child, plain, probe, translated
 from bluefleet.documents.tiled_stream import StreamRows
 
 T = TypeVar("T")
@@ -109,6 +109,7 @@ class RunRecorder(_RunWriter):
         self.flush()
         stop = copy.copy(doc)
         notes = list(dict.fromkeys(stop.pop("_run_normalizer_notes", [])))
+        notes += [note for stream in self._streams.values() for note in stream.notes]
         for sres_uid, sres_node in self._sres_nodes.items():
             about = self._consolidators[sres_uid].metadata
             if about:
@@ -183,7 +184,8 @@ class RunRecorder(_RunWriter):
             with translated(self.client.uri):
                 return action()
 
-        return self._patience.until_available(attempt)
+        place = self._catalogue if self.root_node is None else self.root_node
+        return self._patience.until_available(attempt, lambda: probe(place))
 
 
 #: What a closed run still takes: an event may have been missing when it was closed.

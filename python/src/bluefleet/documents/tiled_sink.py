@@ -17,7 +17,7 @@ from bluefleet.documents.errors import Poison
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.settings import TiledSettings
-from bluefleet.documents.tiled_access import child, connect, plain, translated
+from bluefleet.documents.tiled_access import child, connect, plain, probe, translated
 from bluefleet.documents.tiled_digest import tiled_digest
 from bluefleet.documents.tiled_run import OpenRun
 
@@ -97,7 +97,7 @@ class TiledSink:
                 return list(_known_documents(self._client, uid))
 
         run.recalled = True
-        for name, document in patience.until_available(read):
+        for name, document in patience.until_available(read, lambda: probe(self._client)):
             run.take(Received(run.first_offset, uid, name, document))
 
     def _forget(self, run: str) -> None:
@@ -114,8 +114,8 @@ def _known_documents(client: Any, uid: str) -> list[tuple[str, Document]]:
     for name, stream in streams.items():
         about: Document = dict(stream.metadata)
         changes = about.pop("_config_updates", [])
-        for descriptor in [about["uid"], *(change["uid"] for change in changes)]:
-            found.append(("descriptor", about | {"uid": descriptor, "name": name, "run_start": uid}))  # noqa: PERF401
+        uids = [about["uid"], *(change["uid"] for change in changes)]
+        found += [("descriptor", about | {"uid": each, "name": name, "run_start": uid}) for each in uids]
     return found
 
 

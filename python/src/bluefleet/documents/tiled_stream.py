@@ -18,10 +18,10 @@ from bluesky_tiled_plugins.utils import split_table, truncate_json_overflow
 from bluesky_tiled_plugins.writing.tiled_writer import MAX_ARRAY_SIZE, MAX_TABLE_COLUMNS
 
 from bluefleet.documents.consumer import Rejected
-from bluefleet.documents.errors import Poison
+from bluefleet.documents.errors import Poison, Refusing, Unavailable
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.seq_nums import SeqNums
-from bluefleet.documents.tiled_access import plain, read_table, translated
+from bluefleet.documents.tiled_access import plain, probe, read_table, translated
 from bluefleet.documents.tiled_columns import Widen, first_table, next_table
 
 Row = dict[str, Any]
@@ -42,6 +42,10 @@ class StreamRows:
         self._stored = SeqNums()
         self._tables: dict[str, Any] = {}
         self._arrays: dict[str, Any] = {}
+        #: For people who read the run: where its arrays went (TiledWriter's words).
+        self.notes: list[str] = []
+        #: Every row so far in wider types, while Tiled may have none of them.
+        self._taken_out: pa.Table | None = None
         #: Whether what we know is what Tiled has.
         self._sure = False
 
@@ -61,7 +65,7 @@ class StreamRows:
 
     def _store(self, rows: list[Pending], patience: Patience) -> list[Rejected]:
         try:
-            patience.until_available(lambda: self._append([row for _, row in rows]))
+            patience.until_available(lambda: self._append([row for _, row in rows]), lambda: probe(self._node))
         except Poison as error:
             if len(rows) == 1:
                 return [Rejected(rows[0][0], str(error))]
@@ -74,6 +78,8 @@ class StreamRows:
         with translated(self._node.uri):
             if not self._sure:
                 self._look()
+            if self._taken_out is not None:
+                self._put_in_again(self._taken_out)
             rows = [row for row in rows if row["seq_num"] not in self._stored]
             if not rows:
                 return
@@ -125,6 +131,7 @@ class StreamRows:
         self._arrays[key] = self._node.write_array(
             array, key=key, metadata=metadata, dims=self._dimensions(array.shape), access_tags=self._access_tags
         )
+        self.notes.append(f"Internal array data for '{key}' in stream '{self._node.item['id']}' written as zarr.")
 
     def _dimensions(self, shape: tuple[int, ...]) -> tuple[str, ...]:
         """Events are `time`; dimensions of equal size share a name, so that arrays of a stream align."""
@@ -167,16 +174,29 @@ class StreamRows:
             self._tables[key].append_partition(0, rows)
 
     def _rewrite(self, schema: pa.Schema) -> None:
-        """The same rows in wider types. Should this be interrupted, the run is read again from Kafka."""
+        """The same rows in wider types. Should Tiled go away in between, the next append ends this first; should this
+        process, the run is read again from Kafka.
+        """
         stored = [read_table(self._tables[key]) for key in sorted(self._tables)]
         columns = {name: part[name] for part in stored for name in part.column_names}
+        rows = pa.table([columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema)
+        self._taken_out = rows
+        self._put_in_again(rows)
+
+    def _put_in_again(self, rows: pa.Table) -> None:
+        self._sure = False
         for key in list(self._tables):
             self._node.delete_contents(key, recursive=True, external_only=False)
             del self._tables[key]
-        rows = pa.table([columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema)
-        kept, self._stored = self._stored, SeqNums()
-        self._create(rows)
-        self._stored = kept
+        self._stored = SeqNums()
+        try:
+            with translated(self._node.uri):
+                self._create(rows)
+        except (Poison, Refusing) as error:
+            # Not the fault of the document in hand, and the rows before it are nowhere but here.
+            raise Unavailable(f"Tiled at {self._node.uri}: rows taken out can't be put in again: {error}") from error
+        self._stored.add(rows["seq_num"].to_pylist())
+        self._taken_out = None
 
 
 def _is_internal_table(key: str, node: Any) -> bool:

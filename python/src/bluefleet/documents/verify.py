@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
 from bluefleet.documents.run_digest import RunDigest, StreamDigest
+from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.settings import read_secret
 
 #: A long run is summed up in this time. Seconds.
@@ -75,6 +76,7 @@ class Verifier:
             time.sleep(AGAIN_AFTER)
 
     def _resolve(self, reference: str) -> str:
+        RunReference.parse(reference)
         answers: list[str] = []
         answered = False
         for place in self._places:
@@ -126,7 +128,7 @@ class Verifier:
         if place.key_file is not None:
             request.add_header("Authorization", f"ApiKey {read_secret(place.key_file)}")
         try:
-            with urllib.request.urlopen(request, timeout=DEADLINE, context=self._trust) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=DEADLINE, context=self._trust) as answer:  # noqa: S310 - so is this
                 return RunDigest.model_validate_json(answer.read())
         except urllib.error.HTTPError as error:
             reason = _reason(error)

@@ -18,10 +18,16 @@ _STEPS_AT_ONCE = 4
 # How long a started instance may take to be healthy before it counts as failed, and how often it is looked at.
 _SETTLE = 90.0
 _LOOK_AGAIN = 0.5
+# The queue's answer serves the steps that ask at about the same time; a pull of an image takes longer.
+_ASKED_LATELY = 1.0
 # What nothing checks counts as well when it has run that long: a wrong command ends sooner.
 _UP = 2.0
 
 Progress = Callable[[str], None]
+
+
+class _Refused(Exception):
+    """A step must not be done now; says why."""
 
 
 async def apply(
@@ -53,28 +59,36 @@ async def apply(
 
 
 class _Guard:
-    """Refuses what would take an instance away from a plan that runs. The queue is asked once, and only if need be."""
+    """Refuses what would take an instance away from a plan that runs."""
 
     def __init__(self, site: Site, settings: Settings, *, permitted: bool) -> None:
         self._queue = None if permitted else Queue.of(site, settings)
+        self._devices = frozenset(placed.device.name for placed in site.placed_devices())
         self._asked: asyncio.Task[RunningPlan | None] | None = None
+        self._asked_at = 0.0
 
-    async def refusal(self, step: Step, instance: Instance | None) -> str:
-        """Why the step must not be done now; empty if it may be."""
+    async def check(self, step: Step, instance: Instance | None) -> None:
+        """Raise _Refused, saying why, when the step must not be done now."""
         if self._queue is None or not step.interrupts:
-            return ""
-        if self._asked is None:
+            return
+        now = asyncio.get_running_loop().time()
+        if self._asked is None or now - self._asked_at > _ASKED_LATELY:
+            self._asked_at = now
             self._asked = asyncio.create_task(asyncio.to_thread(_running_plan, self._queue))
         allow = "wait for its end, or allow it with -e interrupt_runs=true (bluefleet apply --interrupt-runs)"
         try:
             running = await self._asked
         except QueueError as error:
-            return f"not known whether a plan runs: {error}; {allow}"
-        # Which devices an instance that is not declared any more has served, nobody knows: any plan may use it.
-        devices = {device.name for device in instance.devices} if instance else None
-        if running is None or (devices is not None and not devices & running.words):
-            return ""
-        return f"run {running.run} ({running.name}) uses it; {allow}"
+            raise _Refused(f"not known whether a plan runs: {error}; {allow}") from error
+        if running is not None and self._uses(running, instance):
+            raise _Refused(f"run {running.run} ({running.name}) uses it, or may; {allow}")
+
+    def _uses(self, running: RunningPlan, instance: Instance | None) -> bool:
+        # Which devices an instance that is not declared any more has served, nobody knows. Nor which devices a plan
+        # uses whose arguments name none: they are named in its body.
+        if instance is None or not self._devices & running.words:
+            return instance is None or bool(instance.devices)
+        return any(device.name in running.words for device in instance.devices)
 
 
 def _running_plan(queue: Queue) -> RunningPlan | None:
@@ -124,18 +138,34 @@ class _NodeWork:
 
     async def _one(self, engine: Engine, images: "_Images", step: Step) -> StepResult:
         where = f"{self._node.name}/{step.instance}"
-        refusal = await self._guard.refusal(step, self._instances.get(step.instance))
-        if refusal:
-            return _result(step, "refused", refusal)
-        self._progress(f"{where}: {step.kind} ({step.reason})")
         try:
-            await _perform(engine, images, step)
+            await self._allow(step)
+            self._progress(f"{where}: {step.kind} ({step.reason})")
+            await self._perform(engine, images, step)
             trouble = await _settled(engine, step, selection(self._site, self._node)) if step.spec else ""
+        except _Refused as error:
+            return _result(step, "refused", str(error))
         except EngineError as error:
             trouble = f"{error.tried}: {error.reason}. {error.remedy}"
         if trouble:
             return _result(step, "failed", trouble)
         return _result(step, "done")
+
+    async def _allow(self, step: Step) -> None:
+        await self._guard.check(step, self._instances.get(step.instance))
+
+    async def _perform(self, engine: Engine, images: "_Images", step: Step) -> None:
+        if step.spec is None or step.kind == "remove":
+            await _take_away(engine, step.container)
+            return
+        if step.kind == "start" and step.container is not None:
+            await engine.start(step.container.id)
+            return
+        # The image first: what runs goes on until its successor can really be made. A plan may have begun meanwhile.
+        image = await images.ensure(step.spec)
+        await self._allow(step)
+        await _take_away(engine, step.container, step.spec.stop_grace)
+        await engine.start(await engine.create(step.spec, image))
 
 
 class _Images:
@@ -151,19 +181,6 @@ class _Images:
             work = self._engine.ensure_image(spec.reference, spec.digest, self._login)
             self._tasks[spec.digest] = asyncio.create_task(work)
         return await self._tasks[spec.digest]
-
-
-async def _perform(engine: Engine, images: _Images, step: Step) -> None:
-    if step.spec is None or step.kind == "remove":
-        await _take_away(engine, step.container)
-        return
-    if step.kind == "start" and step.container is not None:
-        await engine.start(step.container.id)
-        return
-    # The image first: what runs goes on until its successor can really be made.
-    image = await images.ensure(step.spec)
-    await _take_away(engine, step.container, step.spec.stop_grace)
-    await engine.start(await engine.create(step.spec, image))
 
 
 async def _take_away(engine: Engine, container: Container | None, grace: int = 10) -> None:

@@ -17,6 +17,10 @@ _ANSWER = 5.0
 _LOAD = 60.0
 _POLL = 0.2
 _RELOAD = "reload_devices(globals())\n"
+# What the worker raises when an IOC was declared that its process can't search for: Channel Access reads its address
+# list once.
+_MUST_REOPEN = "EnvironmentMustReopen"
+_OPEN = 120.0
 
 
 class QueueError(Exception):
@@ -25,7 +29,7 @@ class QueueError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunningPlan:
-    """The plan that runs now. `words` are all strings among its arguments: device names, mostly."""
+    """The plan that runs now. `words` are the strings among its arguments, up to their first dot: mostly device names."""
 
     name: str
     run: str
@@ -83,15 +87,37 @@ class Queue:
                 raise QueueError(f"the worker did not load the devices within {_LOAD:g} s")
             time.sleep(_POLL)
         result = answer["result"]
-        if not result["success"]:
+        if result["success"]:
+            return
+        if _MUST_REOPEN not in str(result.get("traceback")):
             raise QueueError(f"the worker could not load the devices: {result['msg']}")
+        self._reopen()
+
+    def _reopen(self) -> None:
+        """Give the idle worker a new process, which loads the device database as it is now."""
+        self._ask("POST", "environment/close")
+        self._wait_for(open_=False)
+        self._ask("POST", "environment/open")
+        self._wait_for(open_=True)
+
+    def _wait_for(self, *, open_: bool) -> None:
+        deadline = time.monotonic() + _OPEN
+        while True:
+            status = self._ask("GET", "status")
+            if status["worker_environment_exists"] == open_ and status["manager_state"] == "idle":
+                return
+            if time.monotonic() > deadline:
+                raise QueueError(f"the environment did not {'open' if open_ else 'close'} within {_OPEN:g} s")
+            time.sleep(_POLL)
 
     def _running(self) -> RunningPlan | None:
         item = self._ask("GET", "queue/get")["running_item"]
         if not item:
             return None
         runs = self._ask("GET", "re/runs/active")["run_list"]
-        words = frozenset(_strings([item.get("args", []), item.get("kwargs", {})]))
+        # `motor_ph.velocity` is a part of motor_ph.
+        strings = _strings([item.get("args", []), item.get("kwargs", {})])
+        words = frozenset(text.partition(".")[0] for text in strings)
         return RunningPlan(str(item["name"]), str(runs[-1]["uid"] if runs else item["item_uid"]), words)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -64,15 +64,34 @@ class DevicesStatus(_Report):
         default_factory=dict, description="Devices that do not answer the worker, each with the reason"
     )
 
+    @property
+    def ok(self) -> bool:
+        """Whether the queue answers, and every device the worker; pending devices only have to wait."""
+        return self.state != "unknown" and not self.unreachable
+
+
+class DocumentService(_Report):
+    """A service of the document path: the forwarder or a sink."""
+
+    name: str
+    waiting: int | None = Field(description="Documents that wait to be delivered or stored; none when it does not say")
+    reason: str = Field(description="What is wrong, in words; empty when all is well")
+
+    @property
+    def ok(self) -> bool:
+        """Whether it answers and has no trouble; what waits only has to wait."""
+        return not self.reason
+
 
 class StatusReport(_Report):
-    """The fleet, worst first."""
+    """The fleet, worst first, and what depends on it."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     site: str
     ok: bool
     nodes: list[NodeStatus]
     devices: DevicesStatus
+    documents: list[DocumentService]
 
 
 class StepResult(_Report):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
 from bluefleet.fleet._devices import devices_status
+from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._plan import drift, instance_of
 from bluefleet.fleet._render import container_spec, endpoint, selection
 from bluefleet.fleet._report import InstanceStatus, NodeStatus, StatusReport
@@ -26,11 +27,13 @@ async def status(site: Site, settings: Settings, *, deadline: float, nodes: Sequ
             return await _node_status(site, node, settings, deadline)
 
     devices = asyncio.create_task(asyncio.to_thread(devices_status, site, settings, deadline=deadline))
+    documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
     found = await asyncio.gather(*(look(node) for node in only(site, nodes).nodes))
     ordered = sorted(found, key=_badness)
     known = await devices
-    ok = all(node.ok for node in found) and not known.unreachable
-    return StatusReport(site=site.site, ok=ok, nodes=ordered, devices=known)
+    services = await documents
+    ok = all(part.ok for part in (*found, known, *services))
+    return StatusReport(site=site.site, ok=ok, nodes=ordered, devices=known, documents=services)
 
 
 async def _node_status(site: Site, node: Node, settings: Settings, deadline: float) -> NodeStatus:

@@ -9,18 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 from pydantic import ValidationError
 
-from bluefleet.proof.checks import Check, all_checks
+from bluefleet.proof.checks import Check, NotLookedAt, all_checks
 from bluefleet.proof.facts import Site
 
 # Nearly all of them wait for the network.
 AT_ONCE = 48
 
 
-def look(check: Check) -> str | None:
+def look(check: Check) -> tuple[str, str | None]:
+    """How it went (`kept`, `broken` or `not looked at`) and what was found."""
     try:
-        return check.look()
-    except (OSError, httpx.HTTPError) as error:
-        return f"it could not be looked at: {error or type(error).__name__}"
+        found = check.look()
+    except NotLookedAt as reason:
+        return "not looked at", str(reason)
+    except (OSError, httpx.HTTPError, json.JSONDecodeError) as error:
+        return "broken", f"it could not be looked at: {error or type(error).__name__}"
+    return ("kept", None) if found is None else ("broken", found)
 
 
 def main() -> int:
@@ -32,13 +36,18 @@ def main() -> int:
     checks = all_checks(site)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(look, checks))
-    broken = [
-        {"host": check.host, "promise": check.promise, "found": what, "remedy": check.remedy}
-        for check, what in zip(checks, found, strict=True)
-        if what is not None
-    ]
-    sys.stdout.write(json.dumps({"schema_version": 1, "checked": len(checks), "broken": broken}) + "\n")
-    return 1 if broken else 0
+    told: dict[str, list[dict[str, str | None]]] = {"kept": [], "broken": [], "not looked at": []}
+    for check, (how, what) in zip(checks, found, strict=True):
+        line = {"host": check.host, "promise": check.promise, "found": what, "remedy": check.remedy}
+        told[how].append(line)
+    answer = {
+        "schema_version": 1,
+        "checked": len(checks) - len(told["not looked at"]),
+        "broken": told["broken"],
+        "not_looked_at": told["not looked at"],
+    }
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 1 if told["broken"] else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,10 @@ ANSWER = 15.0
 DELIVERY = 20.0
 
 
+class NotLookedAt(Exception):
+    """This machine isn't placed to see whether the promise is kept; the message says why, and who looks instead."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One promise: what is promised of which host, and how to look."""
@@ -34,12 +38,9 @@ class Check:
 
 def all_checks(site: Site) -> list[Check]:
     """Every promise of the site that can be proved from here."""
-    own = _own_addresses(site)
     checks: list[Check] = []
     for name, host in site.hosts.items():
-        # From a machine of the site itself, ports are seen that nobody else sees.
-        if not own:
-            checks += _port_checks(site, name, host)
+        checks += _port_checks(site, name, host)
     for engine in site.engines:
         if engine.transport == "tls":
             checks += _engine_checks(site, engine)
@@ -54,26 +55,41 @@ def all_checks(site: Site) -> list[Check]:
     return checks
 
 
-def _own_addresses(site: Site) -> set[str]:
-    """Addresses of the site that are this machine's."""
-    found: set[str] = set()
-    for host in site.hosts.values():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((host.address, 9))
-            if probe.getsockname()[0] == socket.gethostbyname(host.address):
-                found.add(host.address)
-    return found
+def _source(address: str) -> str:
+    """The address that this machine's packets to a host come from."""
+    family, _, _, _, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect(target)
+        return str(probe.getsockname()[0])
 
 
 def _port_checks(site: Site, name: str, host: Host) -> Iterator[Check]:
-    groups = {*host.groups, "all"}
-    here = {port.port for port in site.ports.values() if groups & set(port.hosts) and "any" in port.clients}
-    elsewhere = {port.port for port in site.ports.values()} | set(site.never) | set(host.hardware_ports)
     table = "see the port table (site_ports in roles/_site) and `nft list table inet bluefleet` on that host"
-    for port in sorted(here):
+    source = _source(host.address)
+    if source == socket.gethostbyname(host.address):
+        why = "this machine is that host, and sees ports of its own that nobody else sees"
+        yield Check(name, "ports answer as declared", table, lambda: _cannot_tell(why))
+        return
+    open_here = {rule.port: rule.name for rule in host.rules if rule.protocol == "tcp" and rule.admits(source)}
+    # What a site opens for its own programs may have nobody behind it now; the old port of sshd neither.
+    served = {
+        port for port, rule in open_here.items() if rule in site.services and (rule != "ssh" or port == host.ssh_port)
+    }
+    for port in sorted(served):
         yield Check(name, f"port {port} answers", table, lambda port=port: _must_answer(host.address, port))
-    for port in sorted(elsewhere - here):
+    if not host.firewalled:
+        why = "firewall_enabled is false for this host: nothing is promised of its other ports"
+        yield Check(name, "other ports do not answer", table, lambda: _cannot_tell(why))
+        return
+    known = {rule.port for each in site.hosts.values() for rule in each.rules if rule.protocol == "tcp"} | set(
+        site.never
+    )
+    for port in sorted(known - set(open_here)):
         yield Check(name, f"port {port} does not answer", table, lambda port=port: _must_not_answer(host.address, port))
+
+
+def _cannot_tell(why: str) -> str | None:
+    raise NotLookedAt(why)
 
 
 def _answers(address: str, port: int) -> bool:
@@ -109,7 +125,7 @@ def _engine_checks(site: Site, engine: Engine) -> Iterator[Check]:
 
 
 def _must_refuse(address: str, port: int, certificate: tuple[Path, Path] | None) -> str | None:
-    """A port that the firewall keeps from us refuses us too."""
+    """An engine that is kept from us by a firewall neither takes us nor refuses us."""
     context = ssl.create_default_context()
     context.check_hostname = False
     # Whether it is the right engine is not the question here; its answer to a stranger is.
@@ -117,13 +133,15 @@ def _must_refuse(address: str, port: int, certificate: tuple[Path, Path] | None)
     if certificate is not None:
         context.load_cert_chain(*certificate)
     try:
-        with (
-            socket.create_connection((address, port), timeout=SILENCE) as plain,
-            context.wrap_socket(plain, server_hostname=address) as secure,
-        ):
+        plain = socket.create_connection((address, port), timeout=SILENCE)
+    except OSError as error:
+        raise NotLookedAt(f"port {port} is closed to this machine; the manager looks, in step engines") from error
+    try:
+        with plain, context.wrap_socket(plain, server_hostname=address) as secure:
             secure.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
             answer = secure.recv(64)
-    except OSError:
+    except (ssl.SSLError, ConnectionResetError, BrokenPipeError):
+        # With TLS 1.3 the refusal arrives after the handshake, as an alert or a closed connection.
         return None
     return f"it answered {answer[:30]!r}" if answer else None
 
@@ -148,6 +166,7 @@ def _acquisition_checks(site: Site, host: str) -> Iterator[Check]:
         "queue refuses who has no key": lambda: _status(site, "GET", f"{edge}/api/queue/get", None, 401),
         "queue answers": lambda: _status(site, "GET", f"{edge}/api/status", key, 200),
         "forwarder is well": lambda: _says_ok(site, f"{edge}/documents/status"),
+        "forwarder tells of runs with a key only": lambda: _status(site, "GET", f"{edge}/documents/runs/-1", None, 401),
         "Kafka takes the listener's login": lambda: _kafka(site, host, right=True),
         "Kafka refuses a wrong login": lambda: _kafka(site, host, right=False),
     }
@@ -167,6 +186,12 @@ def _data_checks(site: Site, host: str) -> Iterator[Check]:
         "Tiled answers from Mongo": lambda: _status(site, "GET", f"{edge}/tiled/api/v1/metadata/mongo", key, 200),
         "Mongo sink is well": lambda: _says_ok(site, f"{edge}/sinks/mongo/status"),
         "Tiled sink is well": lambda: _says_ok(site, f"{edge}/sinks/tiled/status"),
+        "Mongo sink tells of runs with a key only": lambda: _status(
+            site, "GET", f"{edge}/sinks/mongo/runs/-1", None, 401
+        ),
+        "Tiled sink tells of runs with a key only": lambda: _status(
+            site, "GET", f"{edge}/sinks/tiled/runs/-1", None, 401
+        ),
     }
     for promise, look in looks.items():
         yield Check(host, promise, remedy, look)
@@ -190,17 +215,20 @@ def _documents_arrive(site: Site, acquisition: str, data: str) -> str | None:
     sinks = f"https://{site.address(data)}/sinks"
     end = time.monotonic() + DELIVERY
     while True:
-        waiting = _waiting(site, spool, sinks)
+        try:
+            waiting = _waiting(site, spool, sinks)
+        except (OSError, httpx.HTTPError) as error:
+            waiting = str(error) or type(error).__name__
         if waiting is None:
             break
         if time.monotonic() > end:
             return waiting
         time.sleep(0.5)
-    last = _json(site, f"{spool}/runs/-1")
+    last = _run(site, f"{spool}/runs/-1", site.queue_api_key_file)
     if last is None:
-        return None
+        raise NotLookedAt("no run is in the spool; take one, `bluefleet first-scan`")
     for sink in ("mongo", "tiled"):
-        stored = _json(site, f"{sinks}/{sink}/runs/{last['run']}")
+        stored = _run(site, f"{sinks}/{sink}/runs/{last['run']}", site.tiled_api_key_file)
         if stored is None:
             return f"run {last['run']} is not in {sink}"
         if stored["stop"] != last["stop"] and last["stop"] is not None:
@@ -209,11 +237,11 @@ def _documents_arrive(site: Site, acquisition: str, data: str) -> str | None:
 
 
 def _waiting(site: Site, spool: str, sinks: str) -> str | None:
-    writers = (_json(site, f"{spool}/status") or {}).get("writers", {})
+    writers = _json(site, f"{spool}/status", None)["writers"]
     backlog = {name: writer["backlog"] for name, writer in writers.items() if writer["backlog"]}
     if backlog:
         return f"documents wait in the spool: {backlog}"
-    lag = {sink: (_json(site, f"{sinks}/{sink}/status") or {}).get("lag", "unknown") for sink in ("mongo", "tiled")}
+    lag = {sink: _json(site, f"{sinks}/{sink}/status", None).get("lag", "unknown") for sink in ("mongo", "tiled")}
     return f"documents wait in Kafka: {lag}" if any(lag.values()) else None
 
 
@@ -224,7 +252,7 @@ def _kafka(site: Site, host: str, *, right: bool) -> str | None:
     password = site.kafka_password_file.read_text(encoding="utf-8").strip() if right else "not the password"
     admin = AdminClient(
         {
-            "bootstrap.servers": f"{site.address(host)}:{site.ports['kafka'].port}",
+            "bootstrap.servers": f"{site.address(host)}:{site.kafka_port}",
             "security.protocol": "SASL_SSL",
             "sasl.mechanism": "PLAIN",
             "sasl.username": "listener",
@@ -271,7 +299,17 @@ def _says_ok(site: Site, url: str) -> str | None:
     return None if content.get("ok") else f"{url}: {'; '.join(content.get('problems', [])) or content}"
 
 
-def _json(site: Site, url: str) -> dict[str, Any] | None:
-    """The answer, or nothing when there is none of it."""
-    answer = _ask(site, "GET", url, None)
-    return cast("dict[str, Any]", answer.json()) if answer.is_success else None
+def _run(site: Site, url: str, key_file: Path) -> dict[str, Any] | None:
+    """What is said of a run, or nothing when there is no such run."""
+    answer = _ask(site, "GET", url, key_file)
+    return None if answer.status_code == 404 else _content(url, answer)
+
+
+def _json(site: Site, url: str, key_file: Path | None) -> dict[str, Any]:
+    return _content(url, _ask(site, "GET", url, key_file))
+
+
+def _content(url: str, answer: httpx.Response) -> dict[str, Any]:
+    if not answer.is_success:
+        raise OSError(f"{url} answered {answer.status_code}: {answer.text[:120]}")
+    return cast("dict[str, Any]", answer.json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -14,22 +15,31 @@ class Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Rule(Facts):
+    """What a host's firewall opens: the rule that role firewall has for it."""
+
+    name: str
+    protocol: Literal["tcp", "udp"]
+    port: int
+    sources: list[tuple[str, list[str]]] | None = Field(
+        description="Addresses and networks by family; none when it is open to anybody"
+    )
+
+    def admits(self, address: str) -> bool:
+        """Whether packets from there are let in."""
+        here = ip_address(address)
+        networks = [ip_network(one) for _, members in self.sources or [] for one in members]
+        return self.sources is None or any(here in network for network in networks)
+
+
 class Host(Facts):
     """A machine of the site."""
 
     address: str
     groups: list[str]
-    hardware_ports: list[int] = Field(default=[], description="Ports of its instances")
-
-
-class Port(Facts):
-    """An entry of the port table."""
-
-    port: int
-    hosts: list[str] = Field(description="Groups of hosts on which it answers")
-    clients: list[str] = Field(description="Groups of hosts that may use it, or `any`")
-    transport: str | None = None
-    description: str = ""
+    ssh_port: int = 22
+    firewalled: bool = True
+    rules: list[Rule]
 
 
 class Engine(Facts):
@@ -45,15 +55,16 @@ class Site(Facts):
 
     site: str
     hosts: dict[str, Host]
-    ports: dict[str, Port]
-    never: list[int] = Field(description="Ports that must not answer unless the table says so")
+    services: list[str] = Field(description="Names of rules whose service is always there, from the port table")
+    kafka_port: int
+    never: list[int] = Field(description="Ports that must not answer unless a rule says so")
     engines: list[Engine]
     registry: str | None = Field(description="host:port of the registry; none when the site has none")
     registry_tls: bool
     acquisition: str | None = Field(description="Host of the acquisition pod")
     data: str | None = Field(description="Host of the data pod")
     ca_file: Path
-    stranger_certificate: Path = Field(description="A certificate of the site CA, which engines must not take")
+    stranger_certificate: Path = Field(description="A client's certificate of the site CA, which engines must not take")
     stranger_key: Path
     queue_api_key_file: Path
     tiled_api_key_file: Path

@@ -1,0 +1,70 @@
+"""How the document path is: the forwarder at the acquisition pod's edge, the sinks at the data pod's."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from bluefleet.fleet._report import DocumentService
+from bluefleet.fleet._settings import Settings
+from bluefleet.model import Site
+
+_CONNECT = 2.0
+
+
+def document_path(site: Site, settings: Settings, *, deadline: float) -> list[DocumentService]:
+    """Every service of the document path that the site has, asked at once; each has `deadline` seconds to answer."""
+    places: dict[str, str] = {}
+    if site.pods.acquisition is not None:
+        places["forwarder"] = f"https://{site.pods.acquisition.address}/documents/status"
+    if site.pods.data is not None:
+        edge = f"https://{site.pods.data.address}/sinks"
+        places |= {"mongo-sink": f"{edge}/mongo/status", "tiled-sink": f"{edge}/tiled/status"}
+    if not places:
+        return []
+    with ThreadPoolExecutor(max_workers=len(places)) as threads:
+        asked = [threads.submit(_ask, name, url, settings.site_ca, deadline) for name, url in places.items()]
+        return [one.result() for one in asked]
+
+
+def service_status(name: str, said: dict[str, Any]) -> DocumentService:
+    """What a service says of itself, in the words of the report."""
+    if "writers" in said:
+        backlogs = [writer["backlog"] for writer in said["writers"].values()]
+        # None is a spool that can't be read, which is among the problems.
+        waiting = sum(backlog or 0 for backlog in backlogs)
+        lost = sum(writer["refused"] for writer in said["writers"].values())
+    else:
+        waiting, lost = said["lag"], said["rejected"]
+    problems = list(said["problems"])
+    if "rejected" in said and lost:
+        problems.append(f"{lost} documents went to dead letters since it started")
+    return DocumentService(name=name, waiting=waiting, reason="; ".join(problems))
+
+
+def _ask(name: str, url: str, ca: Path, deadline: float) -> DocumentService:
+    # REQUESTS_CA_BUNDLE would replace the site's authority, and a proxy could be dialled.
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = str(ca)
+        try:
+            answer = session.get(url, timeout=(min(_CONNECT, deadline), deadline))
+            answer.raise_for_status()
+            return service_status(name, answer.json())
+        except (requests.RequestException, OSError) as error:
+            return DocumentService(name=name, waiting=None, reason=f"{url} does not answer: {_short(error)}")
+        except (KeyError, TypeError) as error:
+            return DocumentService(name=name, waiting=None, reason=f"{url} says something unexpected: {error!r}")
+
+
+def _short(error: requests.RequestException | OSError) -> str:
+    if isinstance(error, requests.HTTPError):
+        return f"HTTP {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not of the site CA"
+    if isinstance(error, requests.ConnectionError):
+        return "nothing listens, or the host is off"
+    return str(error)

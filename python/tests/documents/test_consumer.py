@@ -1,0 +1,92 @@
+"""The loop of the sinks, with messages and a consumer made by hand. With a real Kafka it is tested elsewhere."""
+
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, TopicPartition
+
+from bluefleet.documents import codec
+from bluefleet.documents.consumer import Received, Rejected, SinkService
+from bluefleet.documents.patience import Patience
+from bluefleet.documents.settings import Settings
+
+
+class Taking:
+    """A sink that takes everything."""
+
+    name = "taking"
+
+    def write(self, _batch: Sequence[Received], _patience: Patience) -> list[Rejected]:
+        return []
+
+    def needed_from(self, next_offset: int) -> int:
+        return next_offset
+
+
+class Committing:
+    """A consumer that has a committed offset, and takes commits without answering."""
+
+    def __init__(self, committed: int) -> None:
+        self.offset, self.asked = committed, list[int]()
+
+    def list_topics(self, **_: object) -> object:
+        return SimpleNamespace(topics={"lab.bluesky.documents": None})
+
+    def committed(self, _: list[TopicPartition], **__: object) -> list[Any]:
+        return [SimpleNamespace(offset=self.offset)]
+
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
+
+    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        assert asynchronous, "a commit that is waited for has no deadline"
+        self.asked.append(offsets[0].offset)
+
+
+@pytest.fixture
+def service() -> Iterator[SinkService]:
+    """A service that is not running."""
+    made = SinkService(Taking(), Settings(status_port=18400), "taking")  # pyright: ignore[reportArgumentType] - what of it is used
+    made._kafka_trouble = ""
+    yield made
+    made.status_server._server.server_close()
+
+
+def receive(service: SinkService, *offsets: int) -> None:
+    body = codec.encode("start", {"uid": "run"})
+    messages = [SimpleNamespace(offset=lambda at=at: at, value=lambda: body, key=lambda: b"run") for at in offsets]
+    service._handle(messages)  # pyright: ignore[reportArgumentType] - as much of a message as is asked for
+
+
+def test_documents_that_left_the_topic_unread_are_a_problem(service: SinkService) -> None:
+    service._assign(Committing(10))  # pyright: ignore[reportArgumentType]
+    receive(service, 10, 11)
+    assert service.status()["ok"]
+    receive(service, 15, 16)
+    receive(service, 17, 20)
+    assert service.status()["problems"] == [
+        "documents 12-14 of lab.bluesky.documents were gone before they were stored",
+        "documents 18-19 of lab.bluesky.documents were gone before they were stored",
+    ]
+
+
+def test_a_sink_that_begins_takes_the_topic_as_it_is(service: SinkService) -> None:
+    service._assign(Committing(-1001))  # pyright: ignore[reportArgumentType]
+    receive(service, 40, 41)
+    assert service.status()["ok"]
+
+
+def test_a_commit_is_not_waited_for_and_one_that_failed_is_made_again(service: SinkService) -> None:
+    consumer: Any = Committing(0)
+    service._assign(consumer)
+    receive(service, 0)
+    service._commit(consumer)
+    service._commit(consumer)
+    assert consumer.asked == [1]
+    assert service.status()["committed"] == 0
+    service._note_commit(KafkaError(KafkaError._TIMED_OUT), [])
+    service._commit(consumer)
+    assert consumer.asked == [1, 1]
+    service._note_commit(None, [TopicPartition("lab.bluesky.documents", 0, 1)])
+    assert service.status()["committed"] == 1

@@ -1,0 +1,44 @@
+"""What status says of the forwarder and the sinks."""
+
+from pathlib import Path
+
+from bluefleet.fleet import Settings
+from bluefleet.fleet._document_path import document_path, service_status
+from bluefleet.model import Site
+
+WRITER = {"backlog": 0, "refused": 0}
+
+
+def site(pods: dict[str, object]) -> Site:
+    return Site.model_validate(
+        {"schema_version": 1, "site": "lab", "hosts": {}, "registry": None, "images": {}, "nodes": [], "pods": pods}
+    )
+
+
+def test_a_backlog_is_told_and_is_no_fault_of_its_own() -> None:
+    said = {"problems": [], "writers": {"worker": WRITER | {"backlog": 40}, "terminal": WRITER | {"backlog": 2}}}
+    found = service_status("forwarder", said)
+    assert (found.waiting, found.ok) == (42, True)
+
+
+def test_kafka_away_is_told_with_the_reason() -> None:
+    said = {"problems": ["worker: Kafka at kafka:9092: not there"], "writers": {"worker": WRITER | {"backlog": 7}}}
+    found = service_status("forwarder", said)
+    assert not found.ok
+    assert (found.waiting, found.reason) == (7, "worker: Kafka at kafka:9092: not there")
+
+
+def test_dead_letters_are_told() -> None:
+    found = service_status("mongo-sink", {"problems": [], "lag": 0, "rejected": 3})
+    assert "3 documents went to dead letters" in found.reason
+
+
+def test_a_service_that_does_not_answer_is_told_with_its_address(tmp_path: Path) -> None:
+    pods = {"acquisition": {"host": "manager", "address": "127.0.0.9"}}
+    (found,) = document_path(site(pods), Settings(etc=tmp_path, lib=tmp_path), deadline=1.0)
+    assert found.waiting is None
+    assert "https://127.0.0.9/documents/status" in found.reason
+
+
+def test_a_site_without_pods_has_no_document_path(tmp_path: Path) -> None:
+    assert document_path(site({}), Settings(etc=tmp_path, lib=tmp_path), deadline=1.0) == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import requests
 
+from bluefleet.fleet._queue import in_words
 from bluefleet.fleet._report import DocumentService
 from bluefleet.fleet._settings import Settings
 from bluefleet.model import Site
@@ -30,16 +31,14 @@ def document_path(site: Site, settings: Settings, *, deadline: float) -> list[Do
 
 def service_status(name: str, said: dict[str, Any]) -> DocumentService:
     """What a service says of itself, in the words of the report."""
-    if "writers" in said:
-        backlogs = [writer["backlog"] for writer in said["writers"].values()]
-        # None is a spool that can't be read, which is among the problems.
-        waiting = sum(backlog or 0 for backlog in backlogs)
-        lost = sum(writer["refused"] for writer in said["writers"].values())
-    else:
-        waiting, lost = said["lag"], said["rejected"]
     problems = list(said["problems"])
-    if "rejected" in said and lost:
-        problems.append(f"{lost} documents went to dead letters since it started")
+    if "writers" in said:
+        # None is a spool that can't be read, which is among the problems.
+        waiting = sum(writer["backlog"] or 0 for writer in said["writers"].values())
+    else:
+        waiting = said["lag"]
+        if said["rejected"]:
+            problems.append(f"{said['rejected']} documents went to dead letters since it started")
     return DocumentService(name=name, waiting=waiting, reason="; ".join(problems))
 
 
@@ -53,18 +52,6 @@ def _ask(name: str, url: str, ca: Path, deadline: float) -> DocumentService:
             answer.raise_for_status()
             return service_status(name, answer.json())
         except (requests.RequestException, OSError) as error:
-            return DocumentService(name=name, waiting=None, reason=f"{url} does not answer: {_short(error)}")
+            return DocumentService(name=name, waiting=None, reason=f"{url} {in_words(error, deadline)}")
         except (KeyError, TypeError) as error:
             return DocumentService(name=name, waiting=None, reason=f"{url} says something unexpected: {error!r}")
-
-
-def _short(error: requests.RequestException | OSError) -> str:
-    if isinstance(error, requests.HTTPError):
-        return f"HTTP {error.response.status_code}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not of the site CA"
-    if isinstance(error, requests.ConnectionError):
-        return "nothing listens, or the host is off"
-    return str(error)

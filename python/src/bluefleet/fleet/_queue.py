@@ -134,13 +134,14 @@ class Queue:
             answer.raise_for_status()
             content: Any = answer.json()
         except (requests.RequestException, OSError) as error:
-            raise QueueError(f"the queue at {where} {_words(error, self._answer)}") from error
+            raise QueueError(f"the queue at {where} {in_words(error, self._answer)}") from error
         if content.get("success") is False:
             raise QueueError(f"the queue refused {path}: {content.get('msg')}")
         return content
 
 
-def _words(error: requests.RequestException | OSError, answer: float) -> str:
+def in_words(error: requests.RequestException | OSError, answer: float) -> str:
+    """What an edge did instead of answering; `answer` is how many seconds it had."""
     if isinstance(error, requests.HTTPError):
         return f"answered {error.response.status_code} {error.response.text[:200]}"
     if isinstance(error, requests.Timeout):

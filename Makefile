@@ -6,6 +6,9 @@ BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook
 # MITOGEN=no runs Ansible with its own strategy: slower, the same result.
 export MITOGEN ?= yes
+# A third of each start of Ansible is compiling it, where its bytecode may not be kept.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 
 .PHONY: help lab lab-down lab-purge images test check faults bench docs locks tools tools-dev
 

@@ -24,7 +24,7 @@ class QueueStandIn:
         context.load_cert_chain(certificate.with_suffix(".crt"), certificate.with_suffix(".key"))
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.url = f"https://127.0.0.1:{self._server.server_port}/api"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=[0.02], daemon=True).start()
 
     def close(self) -> None:
         """From here on nothing answers."""

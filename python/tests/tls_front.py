@@ -120,7 +120,8 @@ class Fronts:
 
     def _pass_on(self, connection: socket.socket, context: ssl.SSLContext) -> None:
         with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as client:
-            with contextlib.suppress(OSError):
+            # ValueError: `close` came between two reads, and a closed socket can't be waited for.
+            with contextlib.suppress(OSError, ValueError):
                 client.do_handshake()
                 self._connections.append(client)
                 with socket.socket(socket.AF_UNIX) as engine:

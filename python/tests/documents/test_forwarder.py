@@ -77,7 +77,7 @@ def test_documents_wait_and_the_status_says_for_what(tmp_path: Path, forwarder: 
         for name, document in run:
             publish(name, document)
         wait_for(lambda: "worker" in ask(forwarder, "/status")["writers"])
-        wait_for(lambda: "Kafka" in str(ask(forwarder, "/status")["problems"]))
+        wait_for(lambda: "worker: Kafka" in str(ask(forwarder, "/status")["problems"]))
         status = ask(forwarder, "/status")
         assert status["writers"]["worker"]["backlog"] == len(run)
         assert "Kafka at 127.0.0.1:9" in status["problems"][0]
@@ -92,12 +92,14 @@ def test_a_lane_that_breaks_is_a_problem_and_is_begun_again(
     tmp_path: Path, forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Spool(tmp_path, writer="worker").close()
-    wait_for(lambda: "Kafka" in str(forwarder.status()["problems"]))
+    wait_for(lambda: "worker: Kafka" in str(forwarder.status()["problems"]))
     first = forwarder._lanes["worker"]
     with monkeypatch.context() as broken:
         broken.setattr(Lane, "_deliver_until_trouble", lambda _: 1 / 0)
         wait_for(lambda: "ended where it should not" in str(forwarder.status()["problems"]))
-    wait_for(lambda: forwarder._lanes["worker"] is not first and "Kafka at" in str(forwarder.status()["problems"]))
+    wait_for(
+        lambda: forwarder._lanes["worker"] is not first and "worker: Kafka at" in str(forwarder.status()["problems"])
+    )
     assert forwarder.healthy()
 
 

@@ -1,6 +1,5 @@
 """The device database is happi's, says the same for the same site, and is written whole."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from happi import Client
 from bluefleet.fleet import Settings, database
 from bluefleet.fleet._devices import sync
 from bluefleet.model import Site
+from role_files import load_role_file
 
 SITE = Site.model_validate(
     {
@@ -80,12 +80,7 @@ def test_a_site_without_acquisition_has_nobody_to_tell(tmp_path: Path, check: bo
 
 
 def test_ansible_writes_the_same_for_a_worker_on_another_host() -> None:
-    path = Path(__file__).parents[3] / "roles/fleet/filter_plugins/devices.py"
-    found = importlib.util.spec_from_file_location("fleet_devices_filter", path)
-    assert found is not None
-    assert found.loader is not None
-    filters = importlib.util.module_from_spec(found)
-    found.loader.exec_module(filters)
+    filters = load_role_file("fleet/filter_plugins/devices.py")
     site = SITE.model_copy(update={"hosts": {}, "nodes": []})
     text = yaml.safe_dump(site.model_dump(mode="json", by_alias=True))
     assert filters.device_database(text) == database(site)

@@ -1,11 +1,12 @@
 """The command on the manager is put together anew when, and only when, what it is made from changes."""
 
-import importlib.util
 import shutil
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from role_files import load_role_file
 
 TOP = Path(__file__).parents[3]
 
@@ -13,13 +14,7 @@ TOP = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def action() -> ModuleType:
     """The action plug-in, as a module."""
-    path = TOP / "roles/fleet/action_plugins/manager_command.py"
-    found = importlib.util.spec_from_file_location("manager_command_action", path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return load_role_file("fleet/action_plugins/manager_command.py")
 
 
 @pytest.fixture

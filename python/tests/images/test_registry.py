@@ -36,7 +36,7 @@ class Answers(BaseHTTPRequestHandler):
 def address() -> Iterator[str]:
     """Where that registry answers."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()

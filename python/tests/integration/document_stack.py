@@ -228,7 +228,8 @@ def start(stack: Stack, images: dict[str, str]) -> None:
     start_kafka(stack, images["kafka"])
     # Tiled's Mongo tree connects when it starts.
     wait_for(listens(stack.addresses["mongo"], 27017), "Mongo", 60)
-    stack.run("tiled", images["tiled"], "tiled", "serve", "config", "/etc/test/tiled.yml", "--host", "0.0.0.0",  # noqa: S104 - in a container
+    serve = ("bluefleet.documents.tiled_server", "serve", "config", "/etc/test/tiled.yml")
+    stack.run("tiled", images["tiled"], "python", "-m", *serve, "--host", "0.0.0.0",  # noqa: S104 - in a container
               options=("--volume", f"{etc}:/etc/test:ro"))  # fmt: skip
     # As root, for these tests write spools as who they are.
     forwarder = {"BLUEFLEET_KAFKA_BOOTSTRAP": f"{stack.addresses['kafka']}:9092"}

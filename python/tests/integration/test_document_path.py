@@ -1,9 +1,12 @@
 """The document path with a real Kafka, Mongo and Tiled: what a RunEngine emits is in both databases, once and unchanged."""
 
+import contextlib
 import json
 import subprocess
 import time
+import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,21 @@ def differences(mine, other, path=""):
 found = list(differences(described(catalogue[ours]), described(catalogue[theirs])))
 print("\\n".join(found) or "the same")
 """
+PROBE_LEFT = """
+import sys
+import pyarrow
+from bluefleet.documents.settings import TiledSettings
+from bluefleet.documents.tiled_access import PROBE, connect, plain
+
+catalogue = connect(TiledSettings.from_environment())
+run = plain(catalogue)[sys.argv[1]]
+for node in (plain(catalogue), plain(run), plain(plain(run)["primary"])):
+    name = f"{PROBE}_{node.item['id']}"
+    if "--remove" in sys.argv:
+        node.delete_contents(name, recursive=True, external_only=False)
+    else:
+        node.create_appendable_table(schema=pyarrow.schema([(name, pyarrow.int64())]), key=name)
+"""
 SCAN = """
 import sys, time
 import bluesky.plan_stubs as bps
@@ -121,8 +139,12 @@ class Worker:
 
 def ask(stack: Stack, service: str, path: str = "/status") -> dict[str, Any]:
     """What a service says."""
-    with urllib.request.urlopen(f"http://{stack.addresses[service]}:8400{path}", timeout=30) as answer:
-        return json.load(answer)
+    url = f"http://{stack.addresses[service]}:8400{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{url} answered {error.code}: {error.read().decode()}") from error
 
 
 def tiled(stack: Stack, path: str) -> dict[str, Any]:
@@ -131,6 +153,19 @@ def tiled(stack: Stack, path: str) -> dict[str, Any]:
     request = urllib.request.Request(url, headers={"Authorization": f"Apikey {API_KEY}"})
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
         return json.load(answer)
+
+
+def with_tiled_client(
+    stack: Stack, images: dict[str, str], script: str, *arguments: str, options: tuple[str, ...] = ()
+) -> str:
+    """What a script says that reaches Tiled as a sink does."""
+    return docker(
+        "run", "--rm", "--network", stack.name, "--volume", f"{SOURCE}:/source:ro", "--env", "PYTHONPATH=/source",
+        "--volume", f"{stack.folder / 'etc'}:/etc/test:ro",
+        "--env", "BLUEFLEET_TILED_URI=http://tiled:8000/api/v1/metadata/runs",
+        "--env", "BLUEFLEET_TILED_API_KEY_FILE=/etc/test/tiled_api_key",
+        *options, images["tiled"], "python", "-W", "ignore", "-c", script, *arguments,
+    )  # fmt: skip
 
 
 def publish(stack: Stack, documents: list[tuple[str, dict[str, Any]]], writer: str = "crafted") -> str:
@@ -208,6 +243,11 @@ def every_kind(*, pages: bool, scan_id: int, whole: bool = False) -> list[tuple[
     return [*documents, ("stop", run.compose_stop())]
 
 
+def test_a_site_where_nothing_was_written_yet_is_well(stack: Stack) -> None:
+    for service in ("forwarder", "mongo-sink", "tiled-sink"):
+        wait_for(lambda at=service: ask(stack, at)["ok"], f"{service} is well", 30)
+
+
 def test_a_scan_is_equal_in_spool_kafka_mongo_and_tiled(stack: Stack, images: dict[str, str]) -> None:
     worker = Worker(stack, images["bluesky"], 31, 0.0, 1)
     uid = worker.run()
@@ -250,14 +290,19 @@ def test_the_layout_in_tiled_is_that_of_tiledwriter(stack: Stack, images: dict[s
     assert stack.verify(uid).equal
     file = tmp_path / "documents"
     file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
-    seen = docker(
-        "run", "--rm", "--network", stack.name, "--volume", f"{SOURCE}:/source:ro", "--env", "PYTHONPATH=/source",
-        "--volume", f"{file}:/documents:ro", "--volume", f"{stack.folder / 'etc'}:/etc/test:ro",
-        "--env", "BLUEFLEET_TILED_URI=http://tiled:8000/api/v1/metadata/runs",
-        "--env", "BLUEFLEET_TILED_API_KEY_FILE=/etc/test/tiled_api_key",
-        images["tiled"], "python", "-W", "ignore", "-c", LAYOUT, uid,
-    )  # fmt: skip
+    seen = with_tiled_client(stack, images, LAYOUT, uid, options=("--volume", f"{file}:/documents:ro"))
     assert seen == "the same"
+
+
+def test_what_an_interrupted_probe_left_is_no_part_of_a_run(stack: Stack, images: dict[str, str]) -> None:
+    uid = publish(stack, every_kind(pages=False, scan_id=14))
+    assert stack.verify(uid).equal
+    with_tiled_client(stack, images, PROBE_LEFT, uid)
+    try:
+        assert stack.verify(uid).equal
+        assert ask(stack, "tiled-sink", "/runs/-1")["run"] == uid
+    finally:
+        with_tiled_client(stack, images, PROBE_LEFT, uid, "--remove")
 
 
 def test_a_run_without_events_arrives(stack: Stack) -> None:
@@ -277,6 +322,32 @@ def test_events_are_visible_while_the_run_goes_on(stack: Stack, images: dict[str
     wait_for(lambda: live() >= 5, "five events of a run that goes on", 30)
     worker.wait()
     assert stack.verify(uid).equal
+
+
+def test_rows_that_are_read_while_they_are_written_are_kept(stack: Stack, images: dict[str, str]) -> None:
+    worker = Worker(stack, images["bluesky"], 200, 0.06, 13)
+    uid = worker.run()
+    seen: list[int] = []
+
+    def read_until_it_has_ended() -> None:
+        stop = None
+        while stop is None:
+            # The table is away for a moment when its types get wider.
+            with contextlib.suppress(urllib.error.HTTPError, AssertionError):
+                stop = ask(stack, "tiled-sink", f"/runs/{uid}")["stop"]
+                table = tiled(stack, f"table/full/runs/{uid}/primary/internal?format=application/json")
+                seen.append(len(table["seq_num"]))
+
+    wait_for(lambda: ask(stack, "tiled-sink", f"/runs/{uid}")["streams"], "the stream in Tiled", 30)
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read_until_it_has_ended) for _ in range(4)]
+        worker.wait()
+        for reader in readers:
+            reader.result(timeout=60)
+    verdict = stack.verify(uid)
+    assert verdict.equal, verdict.differences
+    assert verdict.streams == {"primary": 200}
+    assert len({count for count in seen if 0 < count < 200}) > 5, "hardly anything was read while it was written"
 
 
 class TestFaults:

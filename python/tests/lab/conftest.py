@@ -1,4 +1,4 @@
-"""What tests that break the laboratory share."""
+"""What several tests of the laboratory share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from lab_door import Converge, Mended
+from lab_queue import LabQueue
 
 
 @pytest.fixture
@@ -16,3 +17,12 @@ def mended(tmp_path: Path) -> Iterator[Mended]:
     yield found
     if not found.whole:
         Converge(tmp_path / "mended.json").finish().well()
+
+
+@pytest.fixture
+def queue() -> Iterator[LabQueue]:
+    """The queue, with an open environment."""
+    found = LabQueue()
+    found.open()
+    yield found
+    found.close()

@@ -24,6 +24,7 @@ def logins() -> dict[str, int]:
     return {host: int(on(host, command)) for host in ADDRESSES}
 
 
+@pytest.mark.faults
 def test_a_typo_and_a_wrong_ca_bundle_are_refused_and_no_host_is_touched(tmp_path: Path) -> None:
     inventory = another_inventory(tmp_path)
     site = inventory / "group_vars/all/site.yml"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lab_door import ADDRESSES, Converge, Finished, Mended, assert_all_is_well, on, shell
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 NODE = "node2"
 # What each of the others lacks, for the converge to put back: a file that each has, and an instance.
 LOST = "/etc/bluefleet/pki/site-ca.crt"

@@ -10,20 +10,11 @@ import pytest
 from lab_door import Converge, another_inventory, bluefleet, change, on
 from lab_queue import LabQueue
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(500)]
 
 KAFKA_DIFFERS = ("-e", "acquisition_kafka_memory=500m")
 MINI_BEAMLINE = '    command: [mini_beamline, --prefix, "mini:"]\n'
 NEW_DEVICE = "bad_day"
-
-
-@pytest.fixture
-def queue() -> Iterator[LabQueue]:
-    """The queue, with an open environment."""
-    found = LabQueue()
-    found.open()
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lab_door import ADDRESSES, SUBNET, Converge, Mended, as_root, assert_all_is_well, bluefleet, on, shell
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
 # Processes of this group reach nothing but this machine and the laboratory. Nobody has it.
 CUT_OFF_GROUP = "64999"

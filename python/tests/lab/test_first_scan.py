@@ -48,6 +48,7 @@ def scan_id(queue: LabQueue) -> int:
     return int(number[1])
 
 
+@pytest.mark.faults
 def test_a_dead_ioc_refuses_the_plans_that_need_it_by_name_and_joins_when_it_is_back() -> None:
     queue = LabQueue()
     queue.open()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,15 +15,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 STATE = LAB / ".state"
 AUTHORITIES = ("site", "engine")
 INSTANCE = "docker inspect --format '{{.Id}} {{.State.StartedAt}}' bluefleet-mini-beamline"
-
-
-@pytest.fixture
-def queue() -> Iterator[LabQueue]:
-    """The queue, with an open environment."""
-    found = LabQueue()
-    found.open()
-    yield found
-    found.close()
 
 
 def certificates() -> dict[str, bytes]:
@@ -65,6 +55,7 @@ def test_certificates_rotate_under_a_running_plan_and_no_document_is_lost(queue:
     assert on("node1", "cat /etc/bluefleet/pki/engine/ca.crt").encode() == now["pki/engine/ca.crt"]
 
 
+@pytest.mark.faults
 def test_a_rotation_is_refused_before_it_begins_while_a_plan_runs(queue: LabQueue, tmp_path: Path) -> None:
     before = certificates()
     run = queue.start("count", ["pinhole"], num=2000, delay=0.3)

@@ -39,6 +39,7 @@ def test_hosts_that_run_are_left_alone(tmp_path: Path) -> None:
     assert containers() == before
 
 
+@pytest.mark.faults
 def test_a_host_that_was_switched_off_is_started_and_not_made_anew(tmp_path: Path, stopped_host: str) -> None:
     before = containers()
     assert step(tmp_path).finish().well().changed() == {"localhost": 1}

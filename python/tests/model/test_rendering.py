@@ -13,7 +13,7 @@ from bluefleet.site_file import load_site
 DIGEST = "sha256:" + "a" * 64
 
 # Ansible renders the inventory first: 3 s, several times that where lint and image builds run beside it.
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

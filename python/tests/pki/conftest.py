@@ -1,8 +1,6 @@
 """The role's Python, importable as it is on the control machine, and a little site to try it on."""
 
 import datetime
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,30 +9,19 @@ from typing import Any
 
 import pytest
 
-ROLE = Path(__file__).parents[3] / "roles" / "pki"
-
-
-def load(path: Path) -> ModuleType:
-    """Import a file of the role by path: Ansible's folders are no Python package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
+from role_files import load_role_file
 
 
 @pytest.fixture(scope="session")
 def authorities() -> ModuleType:
     """The module that makes authorities and certificates."""
-    return load(ROLE / "module_utils" / "site_authorities.py")
+    return load_role_file("pki/module_utils/site_authorities.py")
 
 
 @pytest.fixture(scope="session")
 def ssh_keys() -> ModuleType:
     """The module that makes SSH keys."""
-    return load(ROLE / "module_utils" / "site_ssh_keys.py")
+    return load_role_file("pki/module_utils/site_ssh_keys.py")
 
 
 @pytest.fixture

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROLE = Path(__file__).parents[3] / "roles" / "_pod"
-
-
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from role_files import load_role_file
 
 
 @pytest.fixture(scope="module")
 def pods() -> ModuleType:
-    return load(ROLE / "filter_plugins" / "pods.py")
+    return load_role_file("_pod/filter_plugins/pods.py")
 
 
 SERVICES: dict[str, Any] = {
@@ -95,7 +85,7 @@ def container(spec: str, state: str = "running", status: str = "Up 1 hour (healt
 
 
 def test_each_difference_is_named() -> None:
-    state = load(ROLE / "library" / "pod_state.py")
+    state = load_role_file("_pod/library/pod_state.py")
     declared = {"a": "1", "b": "1", "c": "1", "d": "1", "e": "1"}
     running = {
         "a": container("1"),
@@ -114,7 +104,7 @@ def test_each_difference_is_named() -> None:
 
 
 def test_only_guarded_services_that_run_and_would_be_replaced_hold_a_converge() -> None:
-    state = load(ROLE / "library" / "pod_state.py")
+    state = load_role_file("_pod/library/pod_state.py")
     running = {"kafka": container("1"), "redis": container("old"), "edge": container("old"), "old": container("1")}
     declared = {"kafka": "1", "redis": "1", "edge": "1"}
     assert state.interrupted(["kafka", "redis", "re-manager"], declared, running) == ["redis"]
@@ -122,7 +112,7 @@ def test_only_guarded_services_that_run_and_would_be_replaced_hold_a_converge() 
 
 
 def test_logs_are_read_out_of_their_frames() -> None:
-    state = load(ROLE / "library" / "pod_state.py")
+    state = load_role_file("_pod/library/pod_state.py")
     frames = b"\x01\0\0\0\0\0\0\x04one\n" + b"\x02\0\0\0\0\0\0\x04two\n"
     assert state._without_frames(frames) == b"one\ntwo\n"
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 VARS = Path(__file__).parents[3] / "roles" / "docker_engine" / "vars" / "main.yml"
 INVENTORY = """
 [nodes]
@@ -14,6 +16,7 @@ other docker_engine_transport=tls
 """
 
 
+@pytest.mark.slow
 def test_a_node_without_an_address_is_reached_by_its_name(tmp_path: Path) -> None:
     inventory = tmp_path / "hosts"
     inventory.write_text(INVENTORY)

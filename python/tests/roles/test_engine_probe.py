@@ -1,21 +1,18 @@
 """The proof of an engine's TLS: against one that trusts whom it should, and one that trusts the site CA as well."""
 
-import json
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).parents[3] / "roles" / "docker_engine" / "library" / "engine_probe.py"
+from role_files import call_module, load_role_file
+
 HOSTS = {"manager": {}, "node1": {"ansible_host": "127.0.0.1"}}
 
 
@@ -33,11 +30,11 @@ class Engine(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory: pytest.TempPathFactory, role_file: Callable[[str], ModuleType]) -> Path:
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The certificates that a site of one node has, made as the role makes them."""
     folder = tmp_path_factory.mktemp("pki")
-    authorities = role_file("pki/module_utils/site_authorities.py")
-    wanted = role_file("pki/filter_plugins/certificates.py").site_certificates(list(HOSTS), HOSTS, ["node1"], 30)
+    authorities = load_role_file("pki/module_utils/site_authorities.py")
+    wanted = load_role_file("pki/filter_plugins/certificates.py").site_certificates(list(HOSTS), HOSTS, ["node1"], 30)
     now = datetime.now(UTC)
     store = authorities.Store(folder)
     signers = {
@@ -73,7 +70,7 @@ def prove(pki: Path) -> Callable[..., dict[str, Any]]:
             context.load_verify_locations(pki / authority / "ca.crt")
         with ThreadingHTTPServer(("127.0.0.1", 0), Engine) as server:
             server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-            thread = threading.Thread(target=server.serve_forever)
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
             thread.start()
             yield server.server_address[1]
             server.shutdown()
@@ -87,15 +84,7 @@ def prove(pki: Path) -> Callable[..., dict[str, Any]]:
                 "stranger": str(pki / "clients/stranger"),
                 "deadline": 2,
             }
-            done = subprocess.run(
-                [sys.executable, str(MODULE)],
-                input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=30,
-            )
-        return json.loads(done.stdout)
+            return call_module("docker_engine/library/engine_probe.py", arguments)
 
     return run
 

@@ -4,14 +4,13 @@ import base64
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).parents[3] / "roles" / "_site" / "library" / "host_files.py"
+from role_files import call_module
+
 OWNER = {"owner": str(os.getuid()), "group": str(os.getgid())}
 
 
@@ -24,14 +23,7 @@ def run(files: dict[Path, str], *, check: bool = False, mode: str = "0640", **mo
         "absent": [str(path) for path in more.get("absent", [])],
         "_ansible_check_mode": check,
     }
-    done = subprocess.run(
-        [sys.executable, str(MODULE)],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return json.loads(done.stdout)
+    return call_module("_site/library/host_files.py", arguments)
 
 
 def test_a_file_has_content_and_mode_and_is_left_alone_then(tmp_path: Path) -> None:

@@ -1,24 +1,17 @@
 """The registry's htpasswd lines: what bcrypt accepts, and the same at each converge."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import bcrypt
 import pytest
 
-FILTER = Path(__file__).parents[3] / "roles" / "registry" / "filter_plugins" / "htpasswd.py"
+from role_files import load_role_file
 
 
 @pytest.fixture(scope="module")
 def htpasswd() -> ModuleType:
     """The filter plug-in of the role."""
-    spec = importlib.util.spec_from_file_location("htpasswd", FILTER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_role_file("registry/filter_plugins/htpasswd.py")
 
 
 @pytest.mark.parametrize("password", ["a", "correct horse battery staple", "Ω" * 20])

@@ -1,32 +1,19 @@
 """Secrets of a site as files: made once, never shown, refused when others can read them."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-MODULE = Path(__file__).resolve().parents[3] / "roles" / "_site" / "library" / "site_secret_files.py"
+from role_files import call_module
+
 SECRETS = {"queue_api_key": {"length": 48}, "redis_password": {"length": 32}}
 
 
 def call(directory: Path, *, check_mode: bool = False) -> dict[str, Any]:
     """Run the module as Ansible does, and return what it answers."""
     arguments = {"directory": str(directory), "secrets": SECRETS, "_ansible_check_mode": check_mode}
-    program = (
-        "import sys, json\n"
-        "from ansible.module_utils import basic\n"
-        "from ansible.module_utils.testing import patch_module_args\n"
-        f"with patch_module_args(json.loads(sys.argv[1])):\n"
-        f"    import runpy; runpy.run_path({str(MODULE)!r}, run_name='__main__')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(arguments)], capture_output=True, text=True, check=False, timeout=30
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer | {"printed": done.stdout + done.stderr}
+    return call_module("_site/library/site_secret_files.py", arguments)
 
 
 @pytest.fixture

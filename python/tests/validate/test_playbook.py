@@ -10,7 +10,7 @@ import pytest
 from bluefleet.checkout import find_checkout
 
 # Each test is one or two runs of Ansible: 4 s each, several times that where lint and image builds run beside it.
-pytestmark = pytest.mark.timeout(320)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(320)]
 
 
 def converge(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import re
 import socket
 import urllib.parse
 
@@ -12,7 +13,10 @@ DOCUMENTATION = r"""
 module: pod_state
 short_description: How a pod's containers differ from what is declared, and whether they may be replaced now
 description:
-  - Compares the label C(org.bluefleet.spec) of a Compose project's containers with the declared specs. Changes nothing.
+  - Compares the label C(org.bluefleet.spec) of a Compose project's containers with the declared specs. Changes nothing,
+    unless I(clear_leftovers).
+  - A service is made anew by Compose under the name C(<id>_<project>-<service>-1), which becomes its own when the old
+    container is gone. What a run that was killed has left under such a name differs from what is declared, too.
   - Fails when a service of I(guarded) would be restarted while the queue runs a plan, unless I(interrupt_runs).
 options:
   project:
@@ -32,6 +36,12 @@ options:
     description: Whether a running plan may be interrupted.
     type: bool
     default: false
+  clear_leftovers:
+    description:
+      - Whether each service gets its own name back - of several containers of a service the one that runs, else the one
+        that has its own name - and what else an interrupted run left of it is removed.
+    type: bool
+    default: false
   log_lines:
     description: How many of the last log lines of services that are not well are returned.
     type: int
@@ -43,6 +53,10 @@ differing:
   description: For each service that differs from what is declared, how.
   type: dict
   returned: always
+leftovers:
+  description: Names of containers that an interrupted run left.
+  type: list
+  returned: always
 logs:
   description: The last lines of services that are not well.
   type: dict
@@ -51,6 +65,8 @@ logs:
 
 ENGINE = "/var/run/docker.sock"
 PROJECT, SERVICE, SPEC = "com.docker.compose.project", "com.docker.compose.service", "org.bluefleet.spec"
+# Of what somebody ran by hand with `docker compose run`: no part of the pod.
+ONE_OFF = "com.docker.compose.oneoff"
 DEADLINE = 20
 
 # The service that runs plans, and how it says which: asked in its container, it answers also while the edge is down.
@@ -76,25 +92,61 @@ class Engine(http.client.HTTPConnection):
         self.sock.settimeout(DEADLINE)
         self.sock.connect(ENGINE)
 
-    def ask(self, path):
-        self.request("GET", path)
+    def ask(self, path, method="GET"):
+        self.request(method, path)
         answer = self.getresponse()
         body = answer.read()
-        if answer.status != 200:
-            raise OSError(f"engine answered {answer.status} to {path}: {body.decode(errors='replace')}")
+        if answer.status // 100 != 2:
+            raise OSError(f"engine answered {answer.status} to {method} {path}: {body.decode(errors='replace')}")
         return body
 
 
-def containers(project):
-    """The project's containers by service."""
-    filters = urllib.parse.quote(json.dumps({"label": [f"{PROJECT}={project}"]}))
-    found = json.loads(Engine("localhost").ask(f"/containers/json?all=1&filters={filters}"))
-    return {container["Labels"][SERVICE]: container for container in found if SERVICE in container["Labels"]}
+class Pod:
+    """The containers of a Compose project."""
+
+    def __init__(self, project):
+        self.project = project
+        filters = urllib.parse.quote(json.dumps({"label": [f"{PROJECT}={project}"]}))
+        # Of several, the one that stands for its service comes first: it runs, or has the service's own name.
+        found = sorted(json.loads(Engine("localhost").ask(f"/containers/json?all=1&filters={filters}")), key=self._rank)
+        self.of_service = {}
+        for container in found:
+            service = container["Labels"].get(SERVICE)
+            if service is not None and container["Labels"].get(ONE_OFF) != "True":
+                self.of_service.setdefault(service, []).append(container)
+        self.running = {service: each[0] for service, each in self.of_service.items()}
+        self.leftovers = [each for service in self.of_service.values() for each in service if self._is_leftover(each)]
+
+    def own_name(self, container):
+        return f"{self.project}-{container['Labels'].get(SERVICE)}-1"
+
+    def clear(self):
+        """Each service of which something was left has one container, under its own name."""
+        for service in {leftover["Labels"][SERVICE] for leftover in self.leftovers}:
+            stays, *others = self.of_service[service]
+            for other in others:
+                # Its volumes stay: they may be those of the container that stays.
+                Engine("localhost").ask(f"/containers/{other['Id']}?force=1", "DELETE")
+            if self._is_leftover(stays):
+                Engine("localhost").ask(f"/containers/{stays['Id']}/rename?name={self.own_name(stays)}", "POST")
+
+    def _rank(self, container):
+        return container["State"] != "running", name(container) != self.own_name(container)
+
+    def _is_leftover(self, container):
+        return re.fullmatch(f"[0-9a-f]+_{re.escape(self.own_name(container))}", name(container)) is not None
 
 
-def differences(specs, running):
+def name(container):
+    return container["Names"][0].lstrip("/") if container["Names"] else ""
+
+
+def differences(specs, running, leftovers=()):
     """What is not as declared, by service."""
-    found = {}
+    found = {
+        left["Labels"][SERVICE]: f"was being replaced when a run was interrupted: {name(left)} is left"
+        for left in leftovers
+    }
     for service, spec in specs.items():
         container = running.get(service)
         if container is None:
@@ -164,14 +216,18 @@ def main():
             "specs": {"type": "dict", "required": True},
             "guarded": {"type": "list", "elements": "str", "default": []},
             "interrupt_runs": {"type": "bool", "default": False},
+            "clear_leftovers": {"type": "bool", "default": False},
             "log_lines": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     params = module.params
     try:
-        running = containers(params["project"])
-        differing = differences(params["specs"], running)
+        pod = Pod(params["project"])
+        running, leftovers = pod.running, [name(left) for left in pod.leftovers]
+        if params["clear_leftovers"] and not module.check_mode:
+            pod.clear()
+        differing = differences(params["specs"], running, pod.leftovers)
         found_logs = logs(running, differing, params["log_lines"]) if params["log_lines"] else {}
     except OSError as error:
         module.fail_json(msg=f"engine on {ENGINE}: {error}")
@@ -182,7 +238,7 @@ def main():
         if reason is not None:
             module.fail_json(msg=reason)
     diff = {"before": "".join(f"{name} {how}\n" for name, how in sorted(differing.items())), "after": ""}
-    module.exit_json(changed=bool(differing), differing=differing, logs=found_logs, diff=diff)
+    module.exit_json(changed=bool(differing), differing=differing, leftovers=leftovers, logs=found_logs, diff=diff)
 
 
 if __name__ == "__main__":

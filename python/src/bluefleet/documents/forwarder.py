@@ -21,8 +21,10 @@ from typing import Any
 
 from bluefleet.documents import spool_store
 from bluefleet.documents.dead_writer import close_open_runs
-from bluefleet.documents.errors import DocumentError, RunNotFound, SpoolBusy
+from bluefleet.documents.errors import DocumentError, RunNotFound, SpoolBusy, Stopping
+from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
+from bluefleet.documents.patience import Patience
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_lock import WriterLock
 from bluefleet.documents.spool_runs import find_run, spool_digest
@@ -49,6 +51,8 @@ class Forwarder:
         self._lanes: dict[str, Lane] = {}
         self._pruned_at: dict[str, float] = {}
         self._looked_at = time.monotonic()
+        self._patience = Patience(self._stopping)
+        self._topics_made = threading.Event()
         self.status_server = StatusServer(
             settings.status_port,
             {"status": self.status, "runs": self.run_in_spool, "kafka": self.run_in_kafka},
@@ -60,6 +64,8 @@ class Forwarder:
         """Work until `stop`."""
         self.status_server.start()
         logger.info("forwarding %s to %s", self._settings.spool_dir, self._settings.kafka_bootstrap)
+        topics = threading.Thread(target=self._make_topics, name="topics", daemon=True)
+        topics.start()
         while not self._stopping.is_set():
             for path in self._spools():
                 try:
@@ -68,8 +74,8 @@ class Forwarder:
                     logger.error("%s: %s", path.stem, error)
             self._looked_at = time.monotonic()
             self._stopping.wait(LOOK_EVERY)
-        for lane in self._lanes.values():
-            lane.join(timeout=5)
+        for thread in (topics, *self._lanes.values()):
+            thread.join(timeout=5)
         self.status_server.stop()
 
     def stop(self) -> None:
@@ -83,12 +89,14 @@ class Forwarder:
     def status(self, _rest: str = "") -> dict[str, Any]:
         """Backlog and trouble of each writer."""
         writers = {path.stem: self._writer_status(path) for path in self._spools()}
+        unmade = f"topic {self._settings.topic} is not made yet"
         problems = [f"{name}: {writer['trouble']}" for name, writer in writers.items() if writer["trouble"]]
         problems += [
             f"{name}: Kafka refused {writer['refused']} documents"
             for name, writer in writers.items()
             if writer["refused"]
         ]
+        problems += [] if self._topics_made.is_set() else [self._patience.trouble or unmade]
         return {
             "service": "forwarder",
             "topic": self._settings.topic,
@@ -114,6 +122,13 @@ class Forwarder:
         first, last = spool_store.offsets_of(connection, run)
         connection.close()
         return topic_digest(self._settings, run, first=first, last=last).model_dump()
+
+    def _make_topics(self) -> None:
+        """Before anybody has written anything: who listens on a new site hears of the first run as it happens."""
+        retention = self._settings.kafka_retention_bytes
+        with contextlib.suppress(Stopping):
+            self._patience.until_available(lambda: ensure_topics(self._settings, retention_bytes=retention))
+            self._topics_made.set()
 
     def _spools(self) -> list[Path]:
         return sorted(self._settings.spool_dir.glob("*.sqlite"))

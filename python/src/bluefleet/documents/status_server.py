@@ -61,7 +61,8 @@ class StatusServer:
 
         self._server = ThreadingHTTPServer(("", port), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
+        # It looks this often, in seconds, whether it should stop.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.1], name="status", daemon=True)
 
     @property
     def port(self) -> int:
@@ -86,4 +87,5 @@ def _asked(route: Route, rest: str) -> tuple[int, Mapping[str, Any]]:
     except Unavailable as error:
         return 503, {"error": str(error)}
     except (DocumentError, sqlite3.Error) as error:
+        logger.warning("asked for %s: %s", rest, error, exc_info=True)
         return 500, {"error": str(error)}

@@ -4,6 +4,7 @@
 # pyright: basic, reportMissingImports=false
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from bluefleet.documents.errors import DocumentError, Poison, Refusing, Unavaila
 from bluefleet.documents.settings import TiledSettings, read_secret
 
 ARROW_FILE = "application/vnd.apache.arrow.file"
-#: Name of the table that is there while we find out whether anything is stored.
+#: How the name of the table begins that is there while we find out whether anything is stored.
 PROBE = "sink_probe"
 #: Answers that speak of the moment, not of what was sent. 409: somebody made it already, which a second look will show.
 FOR_NOW = {401, 403, 408, 409, 425, 429, 502, 503, 504}
@@ -74,6 +75,11 @@ def child(node: Any, key: str) -> Any:
         return None
 
 
+def children(node: Any) -> dict[str, Any]:
+    """What is in a container, but for what an interrupted probe left there."""
+    return {key: each for key, each in plain(node).items() if not key.startswith(PROBE)}
+
+
 def plain(node: Any) -> Any:
     """A container as such: clients for runs and streams show something else than what is stored."""
     return Container(node.context, item=node.item, structure_clients=node.structure_clients, include_data_sources=True)
@@ -81,14 +87,15 @@ def plain(node: Any) -> Any:
 
 def probe(node: Any) -> None:
     """In this container a table can be made, filled and deleted: what is refused is at fault. Raises DocumentError."""
+    # Tables of equal columns share one table of the database, which goes when the last row of any of them is deleted:
+    # no other table, be it the probe that somebody was killed in, may stand in the way of this one.
+    name = f"{PROBE}_{uuid.uuid4().hex}"
     with translated(node.uri):
         container = plain(node)
-        if child(container, PROBE) is not None:
-            container.delete_contents(PROBE, recursive=True, external_only=False)
-        rows = pa.table({PROBE: [1]})
-        table = container.create_appendable_table(schema=rows.schema, key=PROBE)
+        rows = pa.table({name: [1]})
+        table = container.create_appendable_table(schema=rows.schema, key=name)
         table.append_partition(0, rows)
-        container.delete_contents(PROBE, recursive=True, external_only=False)
+        container.delete_contents(name, recursive=True, external_only=False)
 
 
 def read_table(table: Any, columns: list[str] | None = None) -> pa.Table:

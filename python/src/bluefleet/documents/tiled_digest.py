@@ -3,19 +3,37 @@
 # Tiled, pyarrow and their plugins are untyped, and installed in the data image only.
 # pyright: basic, reportMissingImports=false
 
+import time
 from typing import Any
 
+import httpx
 from tiled.queries import Key
 
 from bluefleet.documents.digest import Digester
-from bluefleet.documents.errors import RunNotFound
+from bluefleet.documents.errors import Poison, RunNotFound, Unavailable
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.run_reference import RunReference
-from bluefleet.documents.tiled_access import child, plain, read_table, translated
+from bluefleet.documents.tiled_access import PROBE, child, children, read_table, translated
+
+#: A table whose types get wider is taken out and put in again, in some tenths of a second.
+ATTEMPTS = 3
+PAUSE = 0.3
 
 
 def tiled_digest(client: Any, text: str) -> RunDigest:
-    """Raises RunNotFound, Unavailable."""
+    """Raises RunNotFound, Unavailable; Poison when what is there is no run."""
+    for _ in range(ATTEMPTS):
+        try:
+            return _digest(client, text)
+        except Poison as error:
+            cause = error.__cause__
+            if not isinstance(cause, httpx.HTTPStatusError) or cause.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            time.sleep(PAUSE)
+    raise Unavailable(f"Tiled at {client.uri}: run {text} changes while it is read")
+
+
+def _digest(client: Any, text: str) -> RunDigest:
     with translated(client.uri):
         node = _find(client, RunReference.parse(text))
         if node is None:
@@ -23,8 +41,8 @@ def tiled_digest(client: Any, text: str) -> RunDigest:
         uid: str = node.item["id"]
         digester = Digester(uid)
         digester.add("start", dict(node.metadata["start"]))
-        for name, stream in plain(node).items():
-            _add_stream(digester, name, plain(stream))
+        for name, stream in children(node).items():
+            _add_stream(digester, name, stream)
         stop = node.metadata.get("stop")
         if stop:
             digester.add("stop", dict(stop))
@@ -33,8 +51,7 @@ def tiled_digest(client: Any, text: str) -> RunDigest:
 
 def _find(client: Any, reference: RunReference) -> Any:
     if reference.position is not None:
-        values = client.values()
-        return values[reference.position] if -reference.position <= len(values) else None
+        return _at(client, reference.position)
     if reference.scan_id is not None:
         found = client.search(Key("start.scan_id") == reference.scan_id)
         return found.values().last() if len(found) else None
@@ -45,19 +62,27 @@ def _find(client: Any, reference: RunReference) -> Any:
     return child(client, keys[0]) if len(keys) == 1 else None
 
 
+def _at(client: Any, position: int) -> Any:
+    """The run at a place counted from the end, -1 for the last."""
+    values = client.values()
+    if -position <= len(values) and values[-1].item["id"].startswith(PROBE):
+        position -= 1
+    return values[position] if -position <= len(values) else None
+
+
 def _add_stream(digester: Digester, name: str, stream: Any) -> None:
     data_keys: dict[str, Any] = stream.metadata.get("data_keys", {})
-    children = dict(stream.items())
+    inside_of = children(stream)
     tables = [
         node
-        for key, node in sorted(children.items())
+        for key, node in sorted(inside_of.items())
         if node.item["attributes"]["structure_family"] == "table" and key.startswith("internal")
     ]
     columns: dict[str, list[Any]] = {}
     for table in tables:
         columns |= read_table(table).to_pydict()
     arrays = {
-        key: children[key].read() for key, about in data_keys.items() if "external" not in about and key in children
+        key: inside_of[key].read() for key, about in data_keys.items() if "external" not in about and key in inside_of
     }
     for index, seq_num in enumerate(columns.get("seq_num", [])):
         inside = {key: columns[key][index] for key in data_keys if key in columns}
@@ -66,5 +91,5 @@ def _add_stream(digester: Digester, name: str, stream: Any) -> None:
         digester.add_row(name, seq_num, columns["time"][index], inside, stamps)
     changes = stream.metadata.get("_config_updates", [])
     descriptors = [stream.metadata["uid"], *(change["uid"] for change in changes)]
-    external = [key for key, about in data_keys.items() if "external" in about and key in children]
+    external = [key for key, about in data_keys.items() if "external" in about and key in inside_of]
     digester.add_stream(name, descriptors, external)

@@ -17,7 +17,7 @@ from bluefleet.documents.errors import Poison
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.settings import TiledSettings
-from bluefleet.documents.tiled_access import child, connect, plain, probe, translated
+from bluefleet.documents.tiled_access import child, children, connect, probe, translated
 from bluefleet.documents.tiled_digest import tiled_digest
 from bluefleet.documents.tiled_run import OpenRun
 
@@ -110,7 +110,7 @@ def _known_documents(client: Any, uid: str) -> list[tuple[str, Document]]:
     if node is None:
         raise Poison(f"Tiled has no run {uid!r}, and its start document did not come")
     found: list[tuple[str, Document]] = [("start", dict(node.metadata["start"]))]
-    streams: dict[str, Any] = dict(plain(node).items())
+    streams = children(node)
     for name, stream in streams.items():
         about: Document = dict(stream.metadata)
         changes = about.pop("_config_updates", [])

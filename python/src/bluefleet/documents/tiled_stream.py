@@ -21,7 +21,7 @@ from bluefleet.documents.consumer import Rejected
 from bluefleet.documents.errors import Poison, Refusing, Unavailable
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.seq_nums import SeqNums
-from bluefleet.documents.tiled_access import plain, probe, read_table, translated
+from bluefleet.documents.tiled_access import children, probe, read_table, translated
 from bluefleet.documents.tiled_columns import Widen, first_table, next_table
 
 Row = dict[str, Any]
@@ -90,9 +90,9 @@ class StreamRows:
             self._sure = True
 
     def _look(self) -> None:
-        children = dict(plain(self._node).items())
-        self._tables = {key: node for key, node in children.items() if _is_internal_table(key, node)}
-        self._arrays = {key: children[key] for key in self._array_keys if key in children}
+        found = children(self._node)
+        self._tables = {key: node for key, node in found.items() if _is_internal_table(key, node)}
+        self._arrays = {key: found[key] for key in self._array_keys if key in found}
         self._stored = SeqNums()
         for table in self._tables.values():
             if "seq_num" in table.structure().columns:

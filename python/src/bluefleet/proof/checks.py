@@ -291,6 +291,14 @@ def _status(site: Site, verb: str, url: str, key_file: Path | None, wanted: int)
 
 
 def _says_ok(site: Site, url: str) -> str | None:
+    """A service that has just been started may still be finding its Kafka or its database."""
+    end = time.monotonic() + DELIVERY
+    while (found := _says(site, url)) is not None and time.monotonic() < end:
+        time.sleep(0.5)
+    return found
+
+
+def _says(site: Site, url: str) -> str | None:
     try:
         answer = _ask(site, "GET", url, None)
         content = cast("dict[str, Any]", answer.json())

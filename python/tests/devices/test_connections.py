@@ -38,12 +38,20 @@ def engine(iocs: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunEngine]:
             ioc.start()
 
 
+@pytest.fixture
+def site(engine: RunEngine, tmp_path: Path) -> Iterator[Connections]:
+    found = Connections(tmp_path / "devices.json")
+    yield found
+    call_in_bluesky_event_loop(found.stop(), timeout=10)
+
+
 def add(site: Connections, refused: dict[str, str] | None = None, **devices: Any) -> None:
     call_in_bluesky_event_loop(site.add(devices, refused or {}), timeout=20)
 
 
-def test_a_dead_device_stops_no_other_and_is_named_with_the_reason(engine: RunEngine, tmp_path: Path) -> None:
-    site = Connections(tmp_path / "devices.json")
+def test_a_dead_device_stops_no_other_and_is_named_with_the_reason(
+    engine: RunEngine, site: Connections, tmp_path: Path
+) -> None:
     begun = time.monotonic()
     add(
         site,
@@ -60,8 +68,9 @@ def test_a_dead_device_stops_no_other_and_is_named_with_the_reason(engine: RunEn
     assert written["devices"]["broken"]["reason"] == "no such class"
 
 
-def test_a_plan_that_needs_a_dead_device_is_refused_by_name_before_it_opens_a_run(engine: RunEngine) -> None:
-    site = Connections()
+def test_a_plan_that_needs_a_dead_device_is_refused_by_name_before_it_opens_a_run(
+    engine: RunEngine, site: Connections
+) -> None:
     pinhole, ghost = Detector("mini:ph:", name="pinhole"), Axis("nobody:", name="ghost")
     add(site, pinhole=pinhole, ghost=ghost)
     engine.preprocessors.append(refuse_unreachable(site))
@@ -74,8 +83,7 @@ def test_a_plan_that_needs_a_dead_device_is_refused_by_name_before_it_opens_a_ru
     assert documents == ["start", "descriptor", "event", "stop"]
 
 
-def test_a_device_joins_when_its_ioc_comes_back(engine: RunEngine, iocs: Any) -> None:
-    site = Connections()
+def test_a_device_joins_when_its_ioc_comes_back(engine: RunEngine, site: Connections, iocs: Any) -> None:
     iocs.walk.stop()
     walk = RandomWalk("random_walk:", name="walk")
     add(site, walk=walk)
@@ -86,8 +94,9 @@ def test_a_device_joins_when_its_ioc_comes_back(engine: RunEngine, iocs: Any) ->
     engine(count([walk]))
 
 
-def test_a_device_that_dies_is_noticed_and_usable_at_once_when_it_is_back(engine: RunEngine, iocs: Any) -> None:
-    site = Connections()
+def test_a_device_that_dies_is_noticed_and_usable_at_once_when_it_is_back(
+    engine: RunEngine, site: Connections, iocs: Any
+) -> None:
     walk = RandomWalk("random_walk:", name="walk")
     add(site, walk=walk)
     engine.preprocessors.append(refuse_unreachable(site))
@@ -102,8 +111,7 @@ def test_a_device_that_dies_is_noticed_and_usable_at_once_when_it_is_back(engine
     assert not site.unreachable()
 
 
-def test_a_device_that_dies_in_a_plan_is_named_in_words(engine: RunEngine, iocs: Any) -> None:
-    site = Connections()
+def test_a_device_that_dies_in_a_plan_is_named_in_words(engine: RunEngine, site: Connections, iocs: Any) -> None:
     walk = RandomWalk("random_walk:", name="walk")
     walk.position._timeout = 1.0
     add(site, walk=walk)

@@ -95,6 +95,27 @@ def test_the_next_writer_closes_the_run_of_a_killed_one_and_goes_on(tmp_path: Pa
     assert [name for name, _ in documents[-2:]] == ["stop", "start"]
 
 
+def test_a_run_whose_beginning_has_left_the_spool_is_closed_without_a_count(
+    tmp_path: Path, start_writer: StartWriter
+) -> None:
+    writer = start_writer(WRITE_FOR_EVER)
+    assert writer.stdout is not None
+    for _ in range(50):
+        writer.stdout.readline()
+    time.sleep(0.1)
+    writer.kill()
+    writer.wait()
+    connection = spool_store.connect(tmp_path / "worker.sqlite")
+    spool_store.mark_delivered(connection, [(seq, seq, None) for seq in range(1, 20)])
+    assert spool_store.prune(connection, delivered_before=time.time() + 60, documents=10) == 10
+
+    Spool(tmp_path, writer="worker").close()
+    name, stop = spooled(tmp_path)[-1]
+    assert name == "stop"
+    assert stop["exit_status"] == "fail"
+    assert "num_events" not in stop, "a part of the events was counted as all of them"
+
+
 def test_a_process_that_ends_without_closing_its_spool_loses_nothing(tmp_path: Path, start_writer: StartWriter) -> None:
     writer = start_writer("""
         from bluefleet.documents import Spool, codec

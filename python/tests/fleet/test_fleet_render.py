@@ -141,9 +141,9 @@ def test_on_a_bridge_ports_are_published() -> None:
         ({}, "https://10.0.0.1:2376"),
         ({"transport": "plain", "port": 2375}, "http://10.0.0.1:2375"),
         ({"transport": "ssh", "port": 22}, "ssh://bluefleet@10.0.0.1:22"),
-        ({"address": "fd00::1"}, "https://[fd00::1]:2376"),
+        ({"address": "node1.example.org"}, "https://node1.example.org:2376"),
     ],
-    ids=["tls", "plain", "ssh", "ipv6"],
+    ids=["tls", "plain", "ssh", "name"],
 )
 def test_an_engine_is_reached_by_its_transport(node: dict[str, Any], url: str) -> None:
     found = site(MINI, **node)

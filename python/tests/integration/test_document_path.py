@@ -80,7 +80,7 @@ from bluefleet.documents.tiled_access import PROBE, connect, plain
 catalogue = connect(TiledSettings.from_environment())
 run = plain(catalogue)[sys.argv[1]]
 for node in (plain(catalogue), plain(run), plain(plain(run)["primary"])):
-    name = f"{PROBE}_{node.item['id']}"
+    name = PROBE if node.item["id"] == "primary" else f"{PROBE}_{node.item['id']}"
     if "--remove" in sys.argv:
         node.delete_contents(name, recursive=True, external_only=False)
     else:
@@ -301,6 +301,7 @@ def test_what_an_interrupted_probe_left_is_no_part_of_a_run(stack: Stack, images
     try:
         assert stack.verify(uid).equal
         assert ask(stack, "tiled-sink", "/runs/-1")["run"] == uid
+        assert ask(stack, "tiled-sink", "/runs/-2")["run"] != uid
     finally:
         with_tiled_client(stack, images, PROBE_LEFT, uid, "--remove")
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import errno
 import json
+import shlex
 import socket
+import struct
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from lab_door import ADDRESSES, on
+import yaml
+from lab_door import ADDRESSES, LAB, on, shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 MANAGER, DATA, NODE = {22, 443, 5000, 9093}, {22, 443}, {22}
 ENGINE = {2376}
-HARDWARE = {"node1": {5064, 5066}, "node2": {5064, 5066, 5068, 5070}}
+# A PV that the instance at each hardware port serves.
+PVS = {
+    ("node1", 5064): "mini:ph:mtr",
+    ("node1", 5066): "simple:A",
+    ("node2", 5064): "thermo:I",
+    ("node2", 5066): "random_walk:x",
+    ("node2", 5068): "random_walk:horiz-x",
+    ("node2", 5070): "random_walk:vert-x",
+}
+HARDWARE = {node: {port for host, port in PVS if host == node} for node in ("node1", "node2")}
 FROM_ANYWHERE = {"manager": MANAGER, "data": DATA, "node1": NODE, "node2": NODE}
 FROM = {
     "a stranger": FROM_ANYWHERE,
@@ -66,23 +78,47 @@ def test_a_host_is_answered_by_the_others_as_its_groups_allow(viewer: str) -> No
     assert {name: set(ports) for name, ports in found.items()} == FROM[viewer]
 
 
-@pytest.mark.parametrize("node", sorted(HARDWARE))
-def test_a_stranger_gets_no_answer_to_a_search_for_a_pv(node: str) -> None:
-    pv = b"mini:ph:mtr\0\0\0\0\0"
-    search = bytes([0, 6, 0, len(pv), 0, 5, 0, 13, 0, 0, 0, 1, 0, 0, 0, 1]) + pv
-    for port in HARDWARE[node]:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.settimeout(SILENCE)
-            probe.connect((ADDRESSES[node], port))
-            probe.send(search)
-            # The firewall's answer, not the IOC's: "administratively prohibited".
-            with pytest.raises(OSError, match=r".*") as refused:
-                probe.recv(1024)
-            assert isinstance(refused.value, TimeoutError) or refused.value.errno in {
-                errno.EHOSTUNREACH,
-                errno.ECONNREFUSED,
-                errno.EACCES,
-            }
+def test_the_ports_asked_for_a_pv_are_those_that_nodes_declare() -> None:
+    declared = {
+        path.stem: {one["channel_access_port"] for one in yaml.safe_load(path.read_text())["node_instances"]}
+        for path in (LAB / "host_vars").glob("node*.yml")
+    }
+    assert declared == HARDWARE
+
+
+# Run by whoever asks: one datagram, a search for a PV (Channel Access command 6), and what comes back, in hexadecimal.
+# Of a firewall that refuses comes an error ("administratively prohibited"), of one that drops nothing: neither is an answer.
+SEARCH = """
+import socket, struct, sys
+address, port, pv = sys.argv[1], int(sys.argv[2]), sys.argv[3].encode()
+name = pv + bytes(8 - len(pv) % 8)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+    asker.settimeout(2.0)
+    asker.connect((address, port))
+    asker.send(struct.pack("!HHHHII", 6, len(name), 5, 13, 1, 1) + name)
+    try:
+        print(asker.recv(1024).hex())
+    except OSError:
+        pass
+"""
+
+
+def told_of(answer: str) -> int | None:
+    """The TCP port that an answer to a search names; None without an answer."""
+    datagram = bytes.fromhex(answer.strip())
+    while datagram:
+        command, size, port = struct.unpack("!HHH", datagram[:6])
+        if command == 6:
+            return port
+        datagram = datagram[16 + size :]
+    return None
+
+
+@pytest.mark.parametrize(("node", "port"), sorted(PVS))
+def test_a_stranger_gets_no_answer_to_a_search_that_the_manager_gets_one_to(node: str, port: int) -> None:
+    words = [ADDRESSES[node], str(port), PVS[node, port]]
+    assert told_of(on("manager", f"python3 - {shlex.join(words)}", given=SEARCH)) == port
+    assert told_of(shell(sys.executable, "-c", SEARCH, *words).stdout) is None
 
 
 # Run on a host as one of its users: the interfaces of containers there, and which port of which container answers.

@@ -8,15 +8,12 @@ import pytest
 from lab_door import ADDRESSES, Converge
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-# Two cores, four hosts, mitogen; alone on the machine it is 20 to 25 s.
-SECOND_CONVERGE_SECONDS = 60
 
 
-def test_a_second_converge_changes_nothing_and_is_quick(tmp_path: Path) -> None:
+def test_a_second_converge_changes_nothing(tmp_path: Path) -> None:
     again = Converge(tmp_path / "stages.json").finish().well()
     assert set(again.told["hosts"]) == {"localhost", *ADDRESSES}
     assert again.changed() == {}
-    assert again.told["total"] < SECOND_CONVERGE_SECONDS, again.told["seconds"]
 
 
 def test_a_converge_without_mitogen_changes_nothing_either(tmp_path: Path) -> None:

@@ -27,9 +27,10 @@ UNIT = (
     "Id=chrony.service\nLoadState=loaded\nUnitFileState=enabled\nActiveState=active\nNeedDaemonReload=no\n"
     "FragmentPath=\nDropInPaths=\nExecMainStartTimestamp=Sat 2020-11-21 00:09:04.500000 UTC\nActiveEnterTimestamp=\n"
 )
+# chronyc waits in vain where a file says so.
 PROGRAMS = {
     "sysctl": "",
-    "chronyc": "",
+    "chronyc": 'if [ -e "${0%/*}/../unreachable" ] && [ "$1" = waitsync ]; then echo "try: 12, refid: 00000000"; exit 1; fi\n',
     "systemctl": f"cat <<'end'\n{UNIT}end\n",
     "dpkg-query": "echo chrony installed",
 }
@@ -54,10 +55,18 @@ class Host:
 
     def converge(self, role: str, tasks: str, given: dict[str, Any]) -> tuple[int, list[str]]:
         """Run the tasks; how many changed something, and the programs that were called to put things in force."""
+        done = self.run(role, tasks, given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        changed = int(done.stdout.rpartition("changed=")[2].split()[0])
+        calls = [line for line in self._calls.read_text().splitlines() if line.startswith(("sysctl", "chronyc"))]
+        return changed, calls
+
+    def run(self, role: str, tasks: str, given: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        """Run the tasks."""
         self._calls.write_text("")
         playbook = self.folder / "play.yml"
         playbook.write_text(PLAY.format(role=role, tasks=tasks))
-        done = subprocess.run(
+        return subprocess.run(
             [
                 *AS_ROOT,
                 *(Path(sys.executable).with_name("ansible-playbook"), "-i", self.folder / "hosts.yml", playbook),
@@ -70,10 +79,6 @@ class Host:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        changed = int(done.stdout.rpartition("changed=")[2].split()[0])
-        calls = [line for line in self._calls.read_text().splitlines() if line.startswith(("sysctl", "chronyc"))]
-        return changed, calls
 
 
 @pytest.fixture
@@ -111,6 +116,28 @@ def test_time_servers_that_no_handler_made_known_are_by_the_next_run(host: Host)
     changed, calls = host.converge("time", "configure", given)
     assert changed > 0
     assert calls == known
+    assert host.converge("time", "configure", given) == (0, [])
+
+
+def test_a_clock_that_can_not_be_set_is_told_with_its_servers_and_tried_again(host: Host) -> None:
+    given = {
+        "_time_sources": str(host.folder / "bluefleet.sources"),
+        "_time_stamp": str(host.folder / "followed"),
+        "time_servers": ["time.example", "192.0.2.1"],
+    }
+    unreachable = host.folder / "unreachable"
+    unreachable.touch()
+    failed = host.run("time", "configure", given)
+    assert failed.returncode != 0
+    told = " ".join((failed.stdout + failed.stderr).split())
+    assert (
+        "localhost could not set its clock by time.example, 192.0.2.1 within a minute (try: 12, refid: 00000000)"
+        in told
+    )
+    assert "Open UDP port 123 to it or correct time_servers" in told
+
+    unreachable.unlink()
+    assert host.converge("time", "configure", given)[0] > 0
     assert host.converge("time", "configure", given) == (0, [])
 
 

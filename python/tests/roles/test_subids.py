@@ -25,7 +25,8 @@ def run(
     **arguments: Any,
 ) -> dict[str, Any]:
     """Run the module as Ansible does and return what it said."""
-    parameters = {"users": users, "files": [str(file) for file in files], **arguments}
+    pending = files[0].with_name("to-migrate")
+    parameters = {"users": users, "files": [str(file) for file in files], "pending": str(pending), **arguments}
     with patch_module_args(parameters), pytest.raises(SystemExit):
         subids.main()
     return json.loads(capsys.readouterr().out)
@@ -113,3 +114,51 @@ def test_a_gap_that_is_too_narrow_is_passed_over(subids: ModuleType) -> None:
 def test_a_user_who_stands_there_twice_is_refused(subids: ModuleType) -> None:
     with pytest.raises(subids.Refused, match="ada stands there twice"):
         subids.wishes(["ada", {"name": "ada"}], 65536)
+
+
+def test_a_declared_start_that_moves_takes_the_users_old_line_away_and_nobody_elses(
+    subids: ModuleType, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in files:
+        file.write_text("# by hand\nlxd:100000:65536\n")
+    run(subids, files, capsys, [{"name": "ada", "subid_start": 200000}])
+    run(subids, files, capsys, [{"name": "ada", "subid_start": 500000}])
+    expected = "# by hand\nlxd:100000:65536\nada:500000:65536\n"
+    assert [file.read_text() for file in files] == [expected, expected]
+
+
+def test_a_range_can_be_declared_for_another_while_its_user_moves(
+    subids: ModuleType, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(subids, files, capsys, [{"name": "ada", "subid_start": 200000}])
+    users = [{"name": "ben", "subid_start": 200000}, {"name": "ada", "subid_start": 500000}]
+    run(subids, files, capsys, users)
+    assert files[0].read_text() == "lxd:100000:65536\nben:200000:65536\nada:500000:65536\n"
+
+
+def test_a_range_that_a_user_leaves_is_given_to_nobody_in_the_same_run(
+    subids: ModuleType, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(subids, files, capsys, [{"name": "ada", "subid_start": 200000}])
+    run(subids, files, capsys, [{"name": "ada", "subid_start": 500000}, "ben"])
+    assert "ben:265536:65536" in files[0].read_text()
+
+
+def test_a_podman_that_an_interrupted_run_did_not_tell_is_told_by_the_next(
+    subids: ModuleType,
+    files: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subids, "existing_users", lambda: {"ada"})
+    assert run(subids, files, capsys, ["ada", "ben"])["to_migrate"] == ["ada"]
+
+    # Nobody told it: the files are right by now, and yet it is named.
+    again = run(subids, files, capsys, ["ada", "ben"])
+    assert again["changed"]
+    assert again["to_migrate"] == ["ada"]
+
+    files[0].with_name("to-migrate").unlink()
+    told = run(subids, files, capsys, ["ada", "ben"])
+    assert not told["changed"]
+    assert told["to_migrate"] == []

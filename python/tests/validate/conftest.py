@@ -51,6 +51,9 @@ class Broken:
         registry = inventory.entry("manager", "registry")
         if registry and registry.value is None:
             site["registry"] = None
+        published = inventory.entry("manager", "site_published_images")
+        for key, reference in (published.value if published else {}).items():
+            site["images"][key] = {"reference": reference, "digest": reference.partition("@")[2]}
         site_file = self.folder / "site.yml"
         site_file.write_text(yaml.safe_dump(site))
         return validate_site_file(self.folder, site_file, find_checkout())

@@ -202,6 +202,60 @@ def test_overlapping_sub_ids_are_refused(site):
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("subid_start", "2656535O"),
+        ("subid_start", "65536.5"),
+        ("subid_start", "yes"),
+        ("subid_start", "0"),
+        ("subid_count", "64k"),
+    ],
+)
+def test_sub_ids_that_are_no_numbers_are_refused(site, key, value):
+    written = {"subid_start": 265536, "subid_count": 65536} | {key: value}
+    entry = ", ".join(f"{name}: {number}" for name, number in written.items())
+    site.change("group_vars/desktops.yml", "subid_start: 265536, subid_count: 65536", entry)
+    told(site.the_finding(), "desktops.yml:3", f"data: desktop_users[1].{key}", "no number of sub-ids for bob", "whole")
+
+
+def test_sub_ids_that_ansible_works_out_are_left_to_it(site):
+    site.change("group_vars/desktops.yml", "265536", "'{{ local_first + 1 }}'")
+    assert site.findings() == []
+
+
+def test_a_width_that_ansible_works_out_is_left_to_it(site):
+    site.change("group_vars/desktops.yml", "subid_start: 265536, subid_count: 65536", "subid_start: 1")
+    site.add("group_vars/desktops.yml", "subids_width: '{{ local_width }}'\n")
+    assert site.findings() == []
+
+
+def test_a_data_pod_without_acquisition_pod_is_refused(site):
+    site.change("hosts.yml", "acquisition:\n  hosts:\n    manager:\n", "acquisition:\n  hosts: {}\n")
+    told(site.the_finding(), "hosts.yml:9", "data: acquisition = []", "from that pod's Kafka", "Put a host into")
+
+
+def test_an_acquisition_pod_needs_the_group_of_the_other_pod_but_no_host_in_it(site):
+    data = "data:\n  hosts:\n    data:\n      ansible_host: 10.0.0.11\n"
+    site.change("hosts.yml", "desktops:\n  hosts:\n    data:\n", "desktops:\n  hosts: {}\n")
+    site.change("hosts.yml", data, "data:\n  hosts: {}\n")
+    assert site.findings() == []
+    site.change("hosts.yml", "data:\n  hosts: {}\n", "")
+    told(site.the_finding(), "hosts.yml:7", "manager: data", "no group data", "`data: {hosts: {}}`")
+
+
+@pytest.mark.parametrize("address", ["fd00::22", "[fd00::22]", "::1"])
+def test_an_ipv6_address_is_refused(site, address):
+    site.change("hosts.yml", "node2.beamline.example", f"'{address}'")
+    told(
+        site.the_finding(),
+        "hosts.yml:20",
+        f"'{address}'",
+        "is an IPv6 address",
+        "Right is an IPv4 address or a DNS name",
+    )
+
+
 @pytest.mark.parametrize("address", ["10.0.0.300", "10.0.0", "node_2", "10.0.0.22:5000", ""])
 def test_an_address_that_is_none_is_refused(site, address):
     site.change("hosts.yml", "node2.beamline.example", f"'{address}'")
@@ -222,17 +276,48 @@ def test_plain_transport_must_be_asked_for_twice(site):
     assert site.findings() == []
 
 
-def test_an_image_without_remote_digest_needs_a_registry(site):
+SERVED = ("bluesky", "kafka", "mongo", "nginx", "redis", "tiled")
+
+
+def published(*keys: str) -> str:
+    """Lines of an inventory that say where images are published."""
+    lines = (f"  {key}: images.example.org/bluefleet/{key}@sha256:{'7' * 64}\n" for key in keys)
+    return "site_published_images:\n" + "".join(lines)
+
+
+def test_images_without_remote_digest_need_a_registry(site):
     site.add("group_vars/all.yml", "registry: null\n")
     findings = site.findings()
-    assert len(findings) == 3
+    images_of_services = sorted(str(finding).split("image '")[1].split("'")[0] for finding in findings[:6])
+    assert images_of_services == sorted(SERVED)
+    (of_nginx,) = [finding for finding in findings if "'nginx'" in str(finding)]
     told(
-        findings[2],
+        of_nginx, "all.yml:2", "acquisition/edge, data/edge needs", "no remote digest", "site_published_images (nginx:"
+    )
+    assert [finding.host for finding in findings[6:]] == ["node1", "node1", "node2"]
+    told(
+        findings[8],
         "node2.yml:3",
         "node2: node_instances[0].image = 'ioc'",
         "registry is null",
         "site_published_images (ioc:",
     )
+
+
+def test_a_site_whose_images_are_all_published_needs_no_registry(site):
+    site.add("group_vars/all.yml", "registry: null\n" + published("ioc", *SERVED))
+    assert site.findings() == []
+
+
+def test_images_of_services_count_as_those_of_instances_do(site):
+    site.add("group_vars/all.yml", "registry: null\n" + published("ioc", *(key for key in SERVED if key != "redis")))
+    told(site.the_finding(), "all.yml:2", "image 'redis', which acquisition/redis needs", "no remote digest")
+
+
+def test_the_mirrored_mongo_is_published(site):
+    others = (key for key in SERVED if key != "mongo")
+    site.add("group_vars/all.yml", "registry: null\nimage_mongo_provider: mongodb\n" + published("ioc", *others))
+    assert site.findings() == []
 
 
 def test_a_secret_that_others_may_read_is_refused(site):

@@ -23,6 +23,8 @@ _MODULE = "manager_command"
 _PLATFORM = "manylinux_2_28"
 # Of each kind in the cache: one for each site or so that converges from this checkout.
 _KEPT = 3
+# Of Debian's package ca-certificates.
+_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 _MAIN = "from bluefleet.cli import main\n\nmain()\n"
 
 
@@ -47,8 +49,27 @@ def version_of(python: Path, release: str, machine: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def libraries(python: Path, cache: Path, uv: str, release: str, machine: str) -> Path:
-    """The locked libraries for that Python, in a folder of the cache; fetched once, then no uplink is needed."""
+def source_settings(scratch: Path, pip_index: str, ca_bundle: str) -> dict[str, str]:
+    """Environment in which uv takes packages from the site's index and trusts the site's authorities besides its own.
+
+    The file it trusts is written into the scratch folder.
+    """
+    settings = {"UV_DEFAULT_INDEX": pip_index} if pip_index else {}
+    if ca_bundle:
+        # uv trusts the named file alone.
+        own = Path(os.environ.get("SSL_CERT_FILE") or _AUTHORITIES)
+        trusted = scratch / "authorities.crt"
+        files = {path for path in (own, Path(ca_bundle)) if path.is_file()}
+        trusted.write_text("\n".join(path.read_text(encoding="utf-8") for path in files), encoding="utf-8")
+        settings["SSL_CERT_FILE"] = str(trusted)
+    return settings
+
+
+def libraries(python: Path, cache: Path, uv: str, release: str, machine: str, *, sources: tuple[str, str]) -> Path:
+    """The locked libraries for that Python, in a folder of the cache; fetched once, then no uplink is needed.
+
+    `sources` are the index and the file of authorities, as `source_settings` takes them.
+    """
     lock = python / "locks" / "manager.txt"
     made_from = f"{release} {machine} {_PLATFORM} ".encode() + lock.read_bytes()
     folder = cache / f"libraries-{hashlib.sha256(made_from).hexdigest()[:12]}"
@@ -63,6 +84,7 @@ def libraries(python: Path, cache: Path, uv: str, release: str, machine: str) ->
             check=True,
             capture_output=True,
             text=True,
+            env={**os.environ, **source_settings(Path(scratch), *sources)},
         )
         shutil.rmtree(tree / "bin", ignore_errors=True)
         tree.replace(folder)
@@ -124,6 +146,14 @@ class ActionModule(ActionBase):
         result.update(installed)
         return result
 
+    def _sources(self) -> tuple[str, str]:
+        given = self._task.args.get("pip_index") or "", self._task.args.get("ca_bundle") or ""
+        if given[1] and not os.access(given[1], os.R_OK):
+            raise AnsibleActionFail(
+                f"site_ca_bundle: {given[1]} can't be read; give the path of a file with PEM certificates, or ''"
+            )
+        return given
+
     def _remote_tmp(self) -> str:
         return self._connection._shell.tmpdir or self._make_tmp_path()
 
@@ -136,11 +166,13 @@ class ActionModule(ActionBase):
                 os.utime(archive)
                 return archive
             try:
-                build(python, libraries(python, cache, self._task.args["uv"], release, machine), archive)
+                found = libraries(python, cache, self._task.args["uv"], release, machine, sources=self._sources())
+                build(python, found, archive)
             except subprocess.CalledProcessError as error:
                 raise AnsibleActionFail(
                     f"the command bluefleet could not be put together for Python {release} on {machine}: "
-                    f"{error.stderr.strip()}; the uplink is needed for that once, what was made is kept in {cache}"
+                    f"{error.stderr.strip()}; the uplink (or site_pip_index, and site_ca_bundle for its authority) is needed "
+                    f"for that once, what was made is kept in {cache}"
                 ) from error
         for old in sorted(cache.glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
             old.unlink()

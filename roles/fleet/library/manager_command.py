@@ -31,6 +31,12 @@ options:
   uv:
     description: Program that installs packages on the control machine. Used by the action.
     type: path
+  pip_index:
+    description: Index of Python packages that the libraries come from; empty for the installer's own. Used by the action.
+    type: str
+  ca_bundle:
+    description: File on the control machine with authorities to trust besides its own; may be empty. Used by the action.
+    type: str
   version:
     description: Version in I(archive). Given by the action.
     type: str

@@ -7,7 +7,7 @@ import grp
 import os
 import pwd
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ short_description: Ranges of sub-ids of declared users
 description:
   - Gives each declared user a range in the sub-id files.
   - Refuses, before writing, a range that overlaps another user's or holds an existing uid or gid.
-  - Lines of users that are not declared stay as they are.
+  - A user with a declared start has that range and no other. Lines of users that are not declared stay as they are.
 options:
   users:
     description: Names, or dicts with C(name), C(subid_start) and C(subid_count).
@@ -40,6 +40,12 @@ options:
     type: list
     elements: path
     default: [/etc/subuid, /etc/subgid]
+  pending:
+    description:
+      - File with the users whose podman has yet to be told of their range, one a line. Written before the ranges are, so
+        that an interrupt between the two loses nobody. Whoever told them removes it.
+    type: path
+    required: true
 author: bluefleet
 """
 
@@ -114,6 +120,8 @@ def assign(wanted: Sequence[Wish], files: Sequence[Sequence[Range]], taken: Sequ
     A wish without start is satisfied by a range the user has in every file when it is wide enough.
     """
     present = [r for file in files for r in file]
+    moving = {wish.user for wish in wanted if wish.start is not None}
+    staying = [r for r in present if r.user not in moving]
     given: list[Range] = []
     declared = [Range(wish.user, wish.start, wish.count) for wish in wanted if wish.start is not None]
     for wish in wanted:
@@ -121,8 +129,9 @@ def assign(wanted: Sequence[Wish], files: Sequence[Sequence[Range]], taken: Sequ
             mine = Range(wish.user, wish.start, wish.count)
         else:
             kept = [r for r in files[0] if r.user == wish.user and r.count >= wish.count and all(r in f for f in files)]
+            # Not from what a user leaves in this run: files of that user's containers still have those owners.
             mine = kept[0] if kept else next_free(wish, [*present, *declared, *given], taken, first)
-        refuse_conflict(mine, [*present, *declared, *given], taken)
+        refuse_conflict(mine, [*staying, *declared, *given], taken)
         given.append(mine)
     return given
 
@@ -165,13 +174,19 @@ def narrow(given: Sequence[Range]) -> list[str]:
     ]
 
 
-def with_ranges(text: str, given: Sequence[Range]) -> str:
-    """The file's text with the missing ranges added at its end."""
+def with_ranges(text: str, given: Sequence[Range], moving: Collection[str] = ()) -> str:
+    """The file's text with the missing ranges added at its end; other ranges of the users in `moving` are taken out."""
     present = parse(text)
+    lines = [line for line in text.splitlines() if not any(r.user in moving and r not in given for r in parse(line))]
     missing = [str(r) for r in given if r not in present]
-    if not missing:
+    if lines == text.splitlines() and not missing:
         return text
-    return "\n".join([*text.splitlines(), *missing]) + "\n"
+    return "\n".join([*lines, *missing]) + "\n"
+
+
+def altered(before: str, after: str) -> set[str]:
+    """Users whose ranges are others now."""
+    return {r.user for r in set(parse(before)) ^ set(parse(after))}
 
 
 def write(path: Path, text: str) -> None:
@@ -195,6 +210,7 @@ def main() -> None:
             "first": {"type": "int", "default": 200000},
             "width": {"type": "int", "default": 65536},
             "files": {"type": "list", "elements": "path", "default": ["/etc/subuid", "/etc/subgid"]},
+            "pending": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
@@ -210,17 +226,23 @@ def main() -> None:
     for warning in narrow(given):
         module.warn(warning)
 
-    after = {path: with_ranges(text, given) for path, text in before.items()}
+    moving = {wish.user for wish in wanted if wish.start is not None}
+    after = {path: with_ranges(text, given, moving) for path, text in before.items()}
     changed = [path for path in paths if after[path] != before[path]]
-    moved = sorted({r.user for path in changed for r in given if r not in parse(before[path])})
+    # a user who is made later has no containers yet, so nothing to migrate
+    moved = {user for path in changed for user in altered(before[path], after[path])} & existing_users()
+    pending = Path(module.params["pending"])
+    waiting = set(pending.read_text().split()) & existing_users() if pending.exists() else set[str]()
     if not module.check_mode:
+        if moved:
+            pending.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            write(pending, "".join(f"{user}\n" for user in sorted(moved | waiting)))
         for path in changed:
             write(path, after[path])
     module.exit_json(
-        changed=bool(changed),
+        changed=bool(changed or waiting),
         ranges={r.user: {"start": r.start, "count": r.count} for r in given},
-        # a user who is made later has no containers yet, so nothing to migrate
-        to_migrate=[] if module.check_mode else [user for user in moved if user in existing_users()],
+        to_migrate=[] if module.check_mode else sorted(moved | waiting),
         diff=[
             {"before_header": str(p), "after_header": str(p), "before": before[p], "after": after[p]} for p in changed
         ],

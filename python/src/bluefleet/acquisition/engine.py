@@ -4,6 +4,7 @@
 # (bluesky's RunEngine has few types)
 from __future__ import annotations
 
+import atexit
 import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
@@ -65,9 +66,15 @@ class SiteRunEngine:
         self.connections.remove(left)
         loaded = load(self._settings.devices_file, only=joining)
         call_in_bluesky_event_loop(self.connections.add(loaded.devices, loaded.refused), timeout=2 * CONNECT_DEADLINE)
+        # The last that is registered comes first, and aioca's own end, which takes libca away, is among them now.
+        atexit.unregister(self._let_go)
+        atexit.register(self._let_go)
         namespace.update(loaded.devices)
         self._declared = declared
         return Reloaded(sorted(joining), sorted(left - joining), self.connections.unreachable())
+
+    def _let_go(self) -> None:
+        call_in_bluesky_event_loop(self.connections.stop(), timeout=CONNECT_DEADLINE)
 
 
 def _write_line(text: str) -> None:

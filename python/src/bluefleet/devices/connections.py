@@ -76,6 +76,14 @@ class Connections:
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._keep_trying())
 
+    async def stop(self) -> None:
+        """Ask no device any more. A process that ends while libca is asked something ends in an abort."""
+        tasks = [task for task in (self._keeping, *self._asking.values()) if task is not None]
+        self._keeping = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def remove(self, names: set[str]) -> None:
         for name in names:
             self._devices.pop(name, None)

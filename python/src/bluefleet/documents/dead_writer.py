@@ -29,24 +29,30 @@ def close_open_runs(connection: sqlite3.Connection, reason: str) -> list[str]:
 
 
 def _stop(connection: sqlite3.Connection, run: str, reason: str) -> Document:
-    return {
+    stop: Document = {
         "uid": str(uuid.uuid4()),
         "run_start": run,
         "time": time.time(),
         "exit_status": "fail",
         "reason": reason,
-        "num_events": _count_events(connection, run),
     }
+    events = _count_events(connection, run)
+    return stop if events is None else stop | {"num_events": events}
 
 
-def _count_events(connection: sqlite3.Connection, run: str) -> dict[str, int]:
+def _count_events(connection: sqlite3.Connection, run: str) -> dict[str, int] | None:
+    """Events by stream; None of a run so long that its beginning was delivered and has left the spool."""
+    whole = False
     streams: dict[str, str] = {}
     events: Counter[str] = Counter()
-    for _, body in spool_store.documents_of(connection, run, ("descriptor", "event", "event_page")):
+    for _, body in spool_store.documents_of(connection, run, ("start", "descriptor", "event", "event_page")):
         name, document = codec.decode(body)
-        if name == "descriptor":
+        if name == "start":
+            # What leaves the spool leaves it oldest first.
+            whole = True
+        elif name == "descriptor":
             streams[document["uid"]] = document["name"]
         else:
             count = 1 if name == "event" else len(document["seq_num"])
             events[streams.get(document["descriptor"], "")] += count
-    return dict(events)
+    return dict(events) if whole else None

@@ -80,8 +80,8 @@ def ensure_topics(settings: Settings, *, retention_bytes: int) -> None:
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
         "cleanup.policy": "delete",
     }
-    admin = AdminClient(client_settings(settings))
     try:
+        admin = AdminClient(client_settings(settings))
         existing = admin.list_topics(timeout=DEADLINE).topics
         for topic in (settings.topic, settings.dead_topic):
             if topic in existing:

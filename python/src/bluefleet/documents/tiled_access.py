@@ -87,15 +87,27 @@ def plain(node: Any) -> Any:
 
 def probe(node: Any) -> None:
     """In this container a table can be made, filled and deleted: what is refused is at fault. Raises DocumentError."""
-    # Tables of equal columns share one table of the database, which goes when the last row of any of them is deleted:
-    # no other table, be it the probe that somebody was killed in, may stand in the way of this one.
-    name = f"{PROBE}_{uuid.uuid4().hex}"
     with translated(node.uri):
         container = plain(node)
-        rows = pa.table({name: [1]})
+        name = _free_name(container)
+        # Tables of equal columns share one table of the database, which goes when the last row of any of them is
+        # deleted. This one's column is nobody else's.
+        rows = pa.table({f"{PROBE}_{uuid.uuid4().hex}": [1]})
         table = container.create_appendable_table(schema=rows.schema, key=name)
         table.append_partition(0, rows)
         container.delete_contents(name, recursive=True, external_only=False)
+
+
+def _free_name(container: Any) -> str:
+    """A name for a probe, once what an interrupted one left is gone."""
+    if child(container, PROBE) is None:
+        return PROBE
+    try:
+        container.delete_contents(PROBE, recursive=True, external_only=False)
+    except httpx.HTTPStatusError:
+        # Tiled was killed halfway through deleting it. It stays, and is in nobody's way.
+        return f"{PROBE}_{uuid.uuid4().hex}"
+    return PROBE
 
 
 def read_table(table: Any, columns: list[str] | None = None) -> pa.Table:

@@ -63,11 +63,14 @@ def _find(client: Any, reference: RunReference) -> Any:
 
 
 def _at(client: Any, position: int) -> Any:
-    """The run at a place counted from the end, -1 for the last."""
+    """The run at a place counted from the end, -1 for the last; what probes left does not count."""
     values = client.values()
-    if -position <= len(values) and values[-1].item["id"].startswith(PROBE):
-        position -= 1
-    return values[position] if -position <= len(values) else None
+    place = 0
+    for _ in range(-position):
+        place -= 1
+        while -place <= len(values) and values[place].item["id"].startswith(PROBE):
+            place -= 1
+    return values[place] if -place <= len(values) else None
 
 
 def _add_stream(digester: Digester, name: str, stream: Any) -> None:

@@ -71,8 +71,8 @@ def container_spec(site: Site, node: Node, instance: Instance) -> ContainerSpec:
 def endpoint(node: Node, settings: Settings) -> Endpoint:
     """Where the node's engine is."""
     if node.transport == "ssh":
-        return Endpoint(node.name, f"ssh://{node.ssh_user}@{_host(node.address)}:{node.port}")
-    url = f"{_SCHEME[node.transport]}://{_host(node.address)}:{node.port}"
+        return Endpoint(node.name, f"ssh://{node.ssh_user}@{node.address}:{node.port}")
+    url = f"{_SCHEME[node.transport]}://{node.address}:{node.port}"
     certificate = ClientCertificate.in_folder(settings.engine_certificate) if node.transport == "tls" else None
     return Endpoint(node.name, url, certificate)
 
@@ -82,10 +82,6 @@ def registry_login(site: Site, settings: Settings) -> RegistryLogin | None:
     if site.registry is None:
         return None
     return RegistryLogin(site.registry.address, _PULL_USER, settings.registry_password)
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def _environment(site: Site, node: Node, instance: Instance) -> dict[str, str]:

@@ -71,15 +71,11 @@ def _edge(site: Site, secrets: Path, ca_file: Path) -> Edge | None:
     pod = site.pods.acquisition
     if pod is None:
         return None
-    return Edge(url=f"https://{_host(pod.address)}", ca_file=ca_file, queue_api_key_file=secrets / "queue_api_key")
+    return Edge(url=f"https://{pod.address}", ca_file=ca_file, queue_api_key_file=secrets / "queue_api_key")
 
 
 def _tiled(site: Site, secrets: Path) -> Tiled | None:
     pod = site.pods.data
     if pod is None:
         return None
-    return Tiled(url=f"https://{_host(pod.address)}/tiled", api_key_file=secrets / "tiled_api_key")
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    return Tiled(url=f"https://{pod.address}/tiled", api_key_file=secrets / "tiled_api_key")

@@ -48,7 +48,32 @@ def group_findings(inventory: Inventory) -> Iterator[Finding]:
             says="port 443 is wanted on this host by the edges of both pods",
             remedy="Put another host into group data, or into group acquisition",
         )
+    yield from _half_a_path(inventory)
     yield from _mistyped(inventory)
+
+
+def _half_a_path(inventory: Inventory) -> Iterator[Finding]:
+    """Documents come from the acquisition pod: a data pod without one has nothing to read from."""
+    data, acquisition = inventory.members("data"), inventory.members("acquisition")
+    if data and not acquisition:
+        yield Finding(
+            inventory.hosts_file,
+            inventory.groups["data"].hosts.get(data[0], inventory.hosts[data[0]]),
+            data[0],
+            "acquisition",
+            acquisition,
+            says="group data has a host and group acquisition has none: its sinks read documents from that pod's Kafka",
+            remedy="Put a host into group acquisition, usually the manager, or take the host out of group data",
+        )
+    elif acquisition and "data" not in inventory.groups:
+        yield Finding(
+            inventory.hosts_file,
+            inventory.groups["acquisition"].hosts.get(acquisition[0], inventory.hosts[acquisition[0]]),
+            acquisition[0],
+            "data",
+            says="group acquisition has a host and there is no group data, which playbooks ask for",
+            remedy="Add it, with a host or empty: `data: {hosts: {}}`",
+        )
 
 
 def _mistyped(inventory: Inventory) -> Iterator[Finding]:

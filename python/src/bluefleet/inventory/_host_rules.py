@@ -11,6 +11,8 @@ from bluefleet.inventory._specs import Roles
 from bluefleet.inventory._values import Values
 from bluefleet.inventory._yaml import is_template, line_at
 
+_SUBID_KEYS = ("subid_start", "subid_count")
+
 
 def transport_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
     """`plain` lets anybody who can reach the port rule the node: it must be asked for twice."""
@@ -43,8 +45,30 @@ def subid_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
                 continue
             declared = cast("dict[str, Any]", user)
             name = str(declared.get("name"))
+            wrong = [
+                key for key in _SUBID_KEYS if not _is_number(declared.get(key)) and not is_template(declared.get(key))
+            ]
+            for key in wrong:
+                yield Finding(
+                    entry.file,
+                    line_at(entry.node, (position, key)),
+                    host,
+                    f"{entry.name}[{position}].{key}",
+                    declared[key],
+                    f"{declared[key]!r} is no number of sub-ids for {name}",
+                    "Write a whole number from 1 on, without quotes or units",
+                )
+            width = declared.get("subid_count") or values.of(host, "subids_width")[0]
+            # What Ansible still has to work out, the role compares.
+            if (
+                wrong
+                or declared["subid_start"] is None
+                or not _is_number(declared["subid_start"])
+                or not _is_number(width)
+            ):
+                continue
             start = int(declared["subid_start"])
-            end = start + int(declared.get("subid_count", values.of(host, "subids_width")[0] or 65536))
+            end = start + int(width)
             for other_start, other_end, other in ranges:
                 if start < other_end and other_start < end:
                     free = max(range_end for _, range_end, _ in ranges)
@@ -58,6 +82,11 @@ def subid_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
                         f"Begin at {free}, or leave subid_start out: a free range is chosen then",
                     )
             ranges.append((start, end, name))
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a role would take it for a number of sub-ids; one that is not declared is well, too."""
+    return value is None or (not isinstance(value, bool) and str(value).isdecimal() and int(value) > 0)
 
 
 def package_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from bluefleet.inventory._classes import class_problems
 from bluefleet.inventory._finding import Finding
 from bluefleet.inventory._source import Inventory
 from bluefleet.inventory._specs import Roles
+from bluefleet.inventory._values import Values
 from bluefleet.inventory._yaml import line_at
 from bluefleet.model import Location, Problem, Site
 from bluefleet.model import dotted as written
@@ -18,6 +19,9 @@ from bluefleet.site_file import SiteFileInvalid, load_site
 # Which variable of the inventory a key of the site file comes from.
 _NODE_VARIABLES = {"instances": "node_instances", "transport": "docker_engine_transport", "address": "ansible_host"}
 _SITE_VARIABLES = {"site": "site_name", "registry": "registry", "acquisition": "acquisition_packages"}
+
+# What answers as Mongo; `mongodb` is an image that is published, in images/versions.yml.
+_PROVIDER = "image_mongo_provider"
 
 
 def site_findings(inventory: Inventory, roles: Roles, site_file: Path, checkout: Path) -> Iterator[Finding]:
@@ -30,7 +34,7 @@ def site_findings(inventory: Inventory, roles: Roles, site_file: Path, checkout:
     if site is not None:
         problems += class_problems(site, checkout)
         problems += _service_port_problems(site, roles)
-        problems += _remote_digest_problems(site)
+        problems += _remote_digest_problems(site, inventory, roles)
     names = _Names(site_file)
     told: set[str] = set()
     for problem in problems:
@@ -68,21 +72,45 @@ def _service_port_problems(site: Site, roles: Roles) -> Iterator[Problem]:
                     )
 
 
-def _remote_digest_problems(site: Site) -> Iterator[Problem]:
+def _remote_digest_problems(site: Site, inventory: Inventory, roles: Roles) -> Iterator[Problem]:
     """Without a registry of its own a site can only use images that are published somewhere, by digest."""
     if site.registry is not None:
         return
+    provider, _ = Values(inventory, roles).of(next(iter(inventory.members("image_builder")), "localhost"), _PROVIDER)
+    mirrored = roles.mirrors if provider == "mongodb" else {}
+    published = {key for key, image in site.images.items() if image.digest is not None} | set(mirrored)
+    for key, services in _images_of_services(site, roles).items():
+        if key not in published:
+            yield Problem(
+                ("registry",),
+                None,
+                f"registry is null, and image '{key}', which {', '.join(services)} needs, has no remote digest",
+                _publish(key),
+            )
     for n, node in enumerate(site.nodes):
         for i, instance in enumerate(node.instances):
-            image = site.images.get(instance.image)
-            if image is not None and image.digest is None:
+            if instance.image in site.images and instance.image not in published:
                 yield Problem(
                     ("nodes", n, "instances", i, "image"),
                     instance.image,
                     f"registry is null, and image '{instance.image}' has no remote digest",
-                    f"Add it to site_published_images ({instance.image}: <registry>/<repository>@sha256:<digest>), "
-                    "or give the site a registry",
+                    _publish(instance.image),
                 )
+
+
+def _images_of_services(site: Site, roles: Roles) -> dict[str, list[str]]:
+    """Image key → the services of the site's pods that run it."""
+    found: dict[str, list[str]] = {}
+    for pod, host in (("acquisition", site.pods.acquisition), ("data", site.pods.data)):
+        for key, services in (roles.images_of_pod(pod) if host else {}).items():
+            found.setdefault(key, []).extend(f"{pod}/{service}" for service in services)
+    return found
+
+
+def _publish(key: str) -> str:
+    return (
+        f"Add it to site_published_images ({key}: <registry>/<repository>@sha256:<digest>), or give the site a registry"
+    )
 
 
 class _Names:

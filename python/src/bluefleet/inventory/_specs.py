@@ -1,11 +1,15 @@
 """What variables the roles know: their argument specs, and the defaults beside them."""
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+# How a service says which of the site's images it runs.
+_SITE_IMAGE = re.compile(r"\bsite_images\.([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,25 @@ class Roles:
     @cached_property
     def lists(self) -> dict[str, Any]:
         """The lists of `_site` that exist once: site_ports, site_secrets, site_uids."""
-        path = self.folder / "_site" / "vars" / "main.yml"
+        return self._vars("_site")
+
+    @cached_property
+    def mirrors(self) -> dict[str, str]:
+        """Images that are mirrored instead of built when that is chosen: key → where they are published."""
+        path = self.folder.parent / "images" / "versions.yml"
+        return _read(path).get("mirrors") or {} if path.is_file() else {}
+
+    def images_of_pod(self, pod: str) -> dict[str, list[str]]:
+        """The image keys that the services of a pod run, each with those services, as the pod's role declares them."""
+        services: dict[str, Any] = self._vars(pod).get(f"_{pod}_services") or {}
+        found: dict[str, list[str]] = {}
+        for name, service in services.items():
+            for key in _SITE_IMAGE.findall(str(service["image"])):
+                found.setdefault(key, []).append(name)
+        return found
+
+    def _vars(self, role: str) -> dict[str, Any]:
+        path = self.folder / role / "vars" / "main.yml"
         return _read(path) if path.is_file() else {}
 
 

@@ -11,6 +11,7 @@ from bluefleet.inventory._host_rules import (
     subid_findings,
     transport_findings,
 )
+from bluefleet.inventory._public_keys import public_key_findings
 from bluefleet.inventory._site_findings import site_findings
 from bluefleet.inventory._source import Inventory
 from bluefleet.inventory._specs import Roles
@@ -33,6 +34,7 @@ def validate_inventory(folder: Path, checkout: Path) -> list[Finding]:
         *variable_findings(inventory, roles),
         *transport_findings(inventory, values),
         *subid_findings(inventory, values),
+        *public_key_findings(inventory, values),
         *package_findings(inventory, values),
         *file_findings(values),
         *secret_findings(roles, values.path("site_secrets_dir", ".state/secrets")),

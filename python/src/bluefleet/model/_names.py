@@ -43,22 +43,25 @@ def _device_name(value: str) -> str:
 
 
 def check_address(value: str) -> str:
-    """Return `value` when it is an IP address or a legal DNS name, else raise ValueError that says which it is not.
+    """Return `value` when it is an IPv4 address or a legal DNS name, else raise ValueError that says which it is not.
 
     A name made of digits and dots only is taken for a mistyped IPv4 address: no DNS name ends in a numeric label.
+    IPv6 is refused, because engines and pods listen on IPv4, and Channel Access knows nothing else.
     """
     try:
-        ipaddress.ip_address(value)
+        version = ipaddress.ip_address(value.removeprefix("[").removesuffix("]")).version
     except ValueError:
-        pass
-    else:
+        version = None
+    if version == 6:
+        raise ValueError(f"{value!r} is an IPv6 address, which nothing here listens on: an IPv4 address or a DNS name")
+    if version == 4 and "[" not in value and "]" not in value:
         return value
     if re.fullmatch(r"[0-9.]+", value):
         raise ValueError(f"{value!r} is not an IPv4 address: four numbers from 0 to 255 with dots between them")
     if ":" in value:
-        raise ValueError(f"{value!r} is not an address: an IP address or a DNS name, without a port")
+        raise ValueError(f"{value!r} is not an address: an IPv4 address or a DNS name, without a port")
     if len(value) > 253 or _DNS_NAME.fullmatch(value) is None:
-        raise ValueError(f"{value!r} is neither an IP address nor a DNS name: letters, digits, '-' and '.'")
+        raise ValueError(f"{value!r} is neither an IPv4 address nor a DNS name: letters, digits, '-' and '.'")
     return value
 
 
@@ -93,7 +96,7 @@ ImageKey = Annotated[
     Field(description="The name that an instance's `image` refers to"),
 ]
 Address = Annotated[
-    str, AfterValidator(check_address), Field(description="IP address or DNS name at which other hosts reach it")
+    str, AfterValidator(check_address), Field(description="IPv4 address or DNS name at which other hosts reach it")
 ]
 ClassPath = Annotated[
     str,

@@ -246,26 +246,34 @@ def _waiting(site: Site, spool: str, sinks: str) -> str | None:
 
 
 def _kafka(site: Site, host: str, *, right: bool) -> str | None:
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
 
+    errors: list[KafkaError] = []
     password = site.kafka_password_file.read_text(encoding="utf-8").strip() if right else "not the password"
-    admin = AdminClient(
-        {
-            "bootstrap.servers": f"{site.address(host)}:{site.kafka_port}",
-            "security.protocol": "SASL_SSL",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": "listener",
-            "sasl.password": password,
-            "ssl.ca.location": str(site.ca_file),
-            "log_level": 0,
-        }
-    )
-    try:
-        admin.list_topics(timeout=ANSWER if right else 5)
-    except KafkaException as error:
-        return str(error) if right else None
-    return None if right else "it was let in"
+    settings: dict[str, Any] = {
+        "bootstrap.servers": f"{site.address(host)}:{site.kafka_port}",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "listener",
+        "sasl.password": password,
+        "ssl.ca.location": str(site.ca_file),
+        "error_cb": errors.append,
+        "log_level": 0,
+    }
+    admin = AdminClient(settings)
+    end = time.monotonic() + ANSWER
+    while True:
+        try:
+            admin.list_topics(timeout=0.5)
+        except KafkaException as error:
+            admin.poll(0)
+            if any(each.code() == KafkaError._AUTHENTICATION for each in errors):
+                return "it was refused" if right else None
+            if time.monotonic() > end:
+                return str(error)
+        else:
+            return None if right else "it was let in"
 
 
 def _client(site: Site) -> httpx.Client:

@@ -1,0 +1,80 @@
+"""A rotation goes no further when a host was lost on the way: the next phase would cut it off."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+TOP = Path(__file__).resolve().parents[3]
+PLAYBOOKS = TOP / "playbooks"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+INVENTORY = """\
+manager: {hosts: {desk: }}
+nodes: {hosts: {near: , far: }}
+all: {vars: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}}
+"""
+PHASES = f"""\
+- name: Earlier step
+  hosts: manager:nodes
+  gather_facts: false
+  tasks:
+    - ansible.builtin.fail: {{msg: lost here}}
+      when: inventory_hostname == lost | default('')
+- ansible.builtin.import_playbook: {PLAYBOOKS}/certificate_hosts.yml
+- name: Next step
+  hosts: manager:nodes
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug: {{msg: next phase}}
+"""
+
+
+def rotate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "hosts.yml").write_text(INVENTORY)
+    (folder / "phases.yml").write_text(PHASES)
+    program = Path(sys.executable).with_name("ansible-playbook")
+    return subprocess.run(
+        [program, "-i", folder / "hosts.yml", folder / "phases.yml", *arguments],
+        cwd=TOP,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", [("-e", "lost=far"), ("--limit", "desk,near")], ids=["failed", "limited"])
+def test_a_host_that_missed_a_step_stops_the_rotation_by_name(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = rotate(tmp_path, *arguments)
+    assert done.returncode != 0
+    assert "far failed in an earlier step" in " ".join((done.stdout + done.stderr).split())
+    assert "next phase" not in done.stdout
+
+
+def test_a_rotation_that_lost_nobody_goes_on(tmp_path: Path) -> None:
+    done = rotate(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("next phase") == 3
+
+
+def test_hosts_are_counted_before_each_phase_and_after_the_last() -> None:
+    def imports(name: str) -> list[str]:
+        return [
+            play["ansible.builtin.import_playbook"]
+            for play in yaml.safe_load((PLAYBOOKS / name).read_text())
+            if "ansible.builtin.import_playbook" in play
+        ]
+
+    assert imports("certificate_phase.yml")[0] == "certificate_hosts.yml"
+    assert imports("rotate_certificates.yml") == ["certificate_phase.yml"] * 3 + ["certificate_hosts.yml"]
+
+
+def test_every_host_that_has_certificates_is_counted() -> None:
+    counted = yaml.safe_load((PLAYBOOKS / "certificate_hosts.yml").read_text())[0]["vars"]["_rotation_pattern"]
+    given = [play["hosts"] for play in yaml.safe_load((PLAYBOOKS / "engines.yml").read_text())]
+    assert counted in given

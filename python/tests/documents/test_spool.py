@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import subprocess
 import time
 import tracemalloc
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_a_killed_writer_loses_nothing_older_than_a_second(tmp_path: Path, start
     assert stored == list(range(1, len(stored) + 1))
 
 
-def test_the_next_writer_closes_the_run_of_a_killed_one_and_goes_on(tmp_path: Path, start_writer: StartWriter) -> None:
+def killed_in_a_run(start_writer: StartWriter) -> "subprocess.Popen[str]":
+    """A writer that was killed after fifty documents of a run."""
     writer = start_writer(WRITE_FOR_EVER)
     assert writer.stdout is not None
     for _ in range(50):
@@ -82,6 +84,11 @@ def test_the_next_writer_closes_the_run_of_a_killed_one_and_goes_on(tmp_path: Pa
     time.sleep(0.1)
     writer.kill()
     writer.wait()
+    return writer
+
+
+def test_the_next_writer_closes_the_run_of_a_killed_one_and_goes_on(tmp_path: Path, start_writer: StartWriter) -> None:
+    writer = killed_in_a_run(start_writer)
 
     with Spool(tmp_path, writer="worker") as spool:
         Publisher(spool)(*make_run(0)[0])
@@ -98,13 +105,7 @@ def test_the_next_writer_closes_the_run_of_a_killed_one_and_goes_on(tmp_path: Pa
 def test_a_run_whose_beginning_has_left_the_spool_is_closed_without_a_count(
     tmp_path: Path, start_writer: StartWriter
 ) -> None:
-    writer = start_writer(WRITE_FOR_EVER)
-    assert writer.stdout is not None
-    for _ in range(50):
-        writer.stdout.readline()
-    time.sleep(0.1)
-    writer.kill()
-    writer.wait()
+    killed_in_a_run(start_writer)
     connection = spool_store.connect(tmp_path / "worker.sqlite")
     spool_store.mark_delivered(connection, [(seq, seq, None) for seq in range(1, 20)])
     assert spool_store.prune(connection, delivered_before=time.time() + 60, documents=10) == 10

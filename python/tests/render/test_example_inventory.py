@@ -1,7 +1,6 @@
 """Every host of inventories/example compiles: what the roles would write there is rendered by Ansible and read back."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,10 +10,10 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
+from ansible_runs import TOP, run_playbook
 from bluefleet.model import Site
 from bluefleet.site_file import load_site
 
-TOP = Path(__file__).resolve().parents[3]
 EXAMPLE = TOP / "inventories" / "example"
 SHARED = yaml.safe_load((TOP / "roles" / "_site" / "vars" / "main.yml").read_text())
 IMAGES = yaml.safe_load((TOP / "images" / "versions.yml").read_text())["images"]
@@ -37,22 +36,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in made:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"made for a test: {name}")
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            "-i",
-            folder / "mysite",
-            Path(__file__).with_name("render.yml"),
-            "-e",
-            json.dumps({"site_state_dir": str(folder), "site_images": images}),
-        ],
-        cwd=TOP,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=55,
-        check=False,
-    )
+    given = json.dumps({"site_state_dir": str(folder), "site_images": images})
+    done = run_playbook(folder / "mysite", Path(__file__).with_name("render.yml"), "-e", given, timeout=55)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

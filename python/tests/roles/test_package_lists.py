@@ -1,16 +1,14 @@
 """What the roles install on each distribution is what the golden list says; rendered by Ansible, on no such machine."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-TOP = Path(__file__).resolve().parents[3]
+from ansible_runs import TOP, run_playbook
+
 GOLDEN = Path(__file__).with_name("packages.golden.yml")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -91,15 +89,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("packages")
     (folder / "hosts.yml").write_text(json.dumps(inventory()))
     (folder / "play.yml").write_text(json.dumps(playbook(folder)))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", folder / "hosts.yml", folder / "play.yml"],
-        cwd=TOP,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_ROLES_PATH": str(TOP / "roles")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_playbook(folder / "hosts.yml", folder / "play.yml", ANSIBLE_ROLES_PATH=str(TOP / "roles"))
     assert done.returncode == 0, done.stdout + done.stderr
     hosts: dict[str, Any] = {}
     for name in HOSTS:

@@ -1,14 +1,13 @@
 """A rotation goes no further when a host was lost on the way: the next phase would cut it off."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-TOP = Path(__file__).resolve().parents[3]
+from ansible_runs import TOP, run_playbook
+
 PLAYBOOKS = TOP / "playbooks"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -36,16 +35,7 @@ PHASES = f"""\
 def rotate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "hosts.yml").write_text(INVENTORY)
     (folder / "phases.yml").write_text(PHASES)
-    program = Path(sys.executable).with_name("ansible-playbook")
-    return subprocess.run(
-        [program, "-i", folder / "hosts.yml", folder / "phases.yml", *arguments],
-        cwd=TOP,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_playbook(folder / "hosts.yml", folder / "phases.yml", *arguments)
 
 
 @pytest.mark.parametrize("arguments", [("-e", "lost=far"), ("--limit", "desk,near")], ids=["failed", "limited"])

@@ -1,13 +1,11 @@
 """playbooks/validate.yml is the first step of site.yml: it stops a wrong inventory in the words of the command."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from bluefleet.checkout import find_checkout
+from ansible_runs import run_playbook
 
 # Each test is one or two runs of Ansible: 4 s each, several times that where lint and image builds run beside it.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(320)]
@@ -15,16 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(320)]
 
 def converge(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the playbook on an inventory."""
-    program = Path(sys.executable).with_name("ansible-playbook")
-    return subprocess.run(
-        [program, "-i", folder, "playbooks/validate.yml", *options],
-        cwd=find_checkout(),
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
+    return run_playbook(folder, "playbooks/validate.yml", *options, timeout=150)
 
 
 def test_a_good_inventory_gets_its_secrets_and_the_second_time_nothing_changes(site):

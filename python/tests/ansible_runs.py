@@ -1,0 +1,23 @@
+"""Runs of Ansible as a person starts them: in a process of their own, from the top of the repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def run_playbook(
+    inventory: Path, playbook: Path | str, *arguments: str, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What a playbook ended with, and all that it printed."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, playbook, *arguments],
+        cwd=TOP,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )

@@ -1,9 +1,10 @@
-"""Ansible callback: Ctrl-C ends a run, also where Ansible would wait for ever."""
+"""Ansible callback: Ctrl-C ends a run, also where Ansible would go on or wait for ever."""
 
 import os
 import signal
 import sys
 import threading
+import time
 
 from ansible.plugins.callback import CallbackBase
 
@@ -13,11 +14,15 @@ type: aggregate
 short_description: Ctrl-C ends a run within seconds
 description:
   - Ansible answers an interrupt by an exception, which Python drops when it comes while an object is being finalised. The
-    workers have ended by then, and Ansible waits for what they will never say.
-  - A run that has not ended some seconds after the interrupt is ended as a second Ctrl-C would.
+    run then goes on, or waits for ever for workers that have ended.
+  - An exception that was dropped is raised again, and once more in a run that has not ended seconds later. Where that does
+    not help either, the run is ended as a second Ctrl-C would.
 """
 
+# Long enough for what was being finalised to be done.
+DROPPED = 0.05
 # An interrupted run that is well ends within two seconds on the smallest machine.
+PATIENCE = 4.0
 GRACE = 10.0
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -39,16 +44,32 @@ class CallbackModule(CallbackBase):
 
         def interrupted(number, frame):
             if os.getpid() == own:
-                end = threading.Timer(GRACE, give_up)
-                end.daemon = True
-                end.start()
+                threading.Thread(target=see_to_the_end, daemon=True).start()
             theirs(number, frame)
 
+        def dropped(unraisable):
+            if os.getpid() == own and unraisable.exc_type is KeyboardInterrupt:
+                threading.Timer(DROPPED, raise_again).start()
+            else:
+                report(unraisable)
+
+        report = sys.unraisablehook
+        sys.unraisablehook = dropped
+        # A signal of its own, so that a second Ctrl-C stays what Ansible makes of it: the end at once.
+        signal.signal(signal.SIGUSR1, signal.default_int_handler)
         signal.signal(signal.SIGINT, interrupted)
 
 
-def give_up() -> None:
-    """End at once; what was not finished, the next run finishes."""
+def raise_again() -> None:
+    """The exception only: the workers were told at the first time."""
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def see_to_the_end() -> None:
+    """Runs beside an interrupted run for as long as it goes on."""
+    time.sleep(PATIENCE)
+    raise_again()
+    time.sleep(GRACE - PATIENCE)
     sys.stderr.write(
         f"ERROR: not ended {GRACE:g} s after the interrupt; ended now. Run it again to finish what it left.\n"
     )

@@ -1,7 +1,11 @@
 """The fleet: desired (what the site declares) against actual (what its engines run)."""
 
+from bluefleet.fleet import _history as history
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._history import HistoryEntry, caller
+from bluefleet.fleet._lock import NodeBusy
+from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
@@ -18,28 +22,39 @@ from bluefleet.fleet._report import (
 )
 from bluefleet.fleet._selection import NodeUnknown, only
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import instances_status, status
 
 __all__ = [
+    "OVERRIDE_KINDS",
     "ApplyReport",
     "DeviceEntry",
     "DevicesReport",
     "DevicesResult",
     "DevicesStatus",
+    "HistoryEntry",
     "InstanceStatus",
+    "NodeBusy",
     "NodeResult",
     "NodeStatus",
     "NodeUnknown",
+    "Override",
+    "OverrideKind",
+    "Overrides",
     "Settings",
+    "State",
+    "StateUnusable",
     "StatusReport",
     "Step",
     "StepResult",
     "apply",
+    "caller",
     "container_spec",
     "database",
     "devices_report",
     "drift",
     "endpoint",
+    "history",
     "instances_status",
     "join",
     "only",

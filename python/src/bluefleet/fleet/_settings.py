@@ -65,3 +65,18 @@ class Settings:
     def pending_file(self) -> Path:
         """Is there as long as the worker has devices to load; its path unit starts `bluefleet devices join` then."""
         return self.lib / "fleet" / "devices_pending"
+
+    @property
+    def state_file(self) -> Path:
+        """Overrides and history, in SQLite."""
+        return self.lib / "fleet" / "state.sqlite"
+
+    @property
+    def locks_folder(self) -> Path:
+        """A file a node: whoever works on the node holds a lock on it."""
+        return self.lib / "fleet" / "locks"
+
+    @property
+    def logs_folder(self) -> Path:
+        """What containers that were taken away have written: <node>/<instance>/<time>.log.gz."""
+        return self.lib / "fleet" / "logs"

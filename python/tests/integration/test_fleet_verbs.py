@@ -77,7 +77,7 @@ def test_an_unknown_node_is_an_error_that_lists_what_exists(make_site: MakeSite,
     manager.write_text(text(make_site({"node1": []})))
     found = RUN.invoke(status.app, ["node9"])
     assert found.exit_code == 2
-    assert "no node is called node9" in found.stderr
+    assert "no node or instance is called node9" in found.stderr
     assert "node1" in found.stderr
 
 

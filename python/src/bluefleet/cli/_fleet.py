@@ -47,12 +47,12 @@ def refuse(what: str, where: str, remedy: str) -> NoReturn:
 
 def check_names(site: "Site", names: Sequence[str]) -> None:
     """End with exit code 2 when a name is no node's, saying which there are."""
-    from bluefleet.fleet import NodeUnknown, only
+    from bluefleet.fleet import SelectionInvalid, select
 
     try:
-        only(site, names)
-    except NodeUnknown as error:
-        refuse(str(error), f"site {site.site}", f"Its nodes are {', '.join(error.known) or 'none'}")
+        select(site, names)
+    except SelectionInvalid as error:
+        refuse(str(error), f"site {site.site}", error.remedy)
 
 
 def run(work: Coroutine[Any, Any, _T], unfinished: str) -> _T:

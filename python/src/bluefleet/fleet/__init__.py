@@ -20,7 +20,7 @@ from bluefleet.fleet._report import (
     StatusReport,
     StepResult,
 )
-from bluefleet.fleet._selection import NodeUnknown, only
+from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import instances_status, status
@@ -28,6 +28,7 @@ from bluefleet.fleet._status import instances_status, status
 __all__ = [
     "OVERRIDE_KINDS",
     "ApplyReport",
+    "Chosen",
     "DeviceEntry",
     "DevicesReport",
     "DevicesResult",
@@ -37,10 +38,11 @@ __all__ = [
     "NodeBusy",
     "NodeResult",
     "NodeStatus",
-    "NodeUnknown",
     "Override",
     "OverrideKind",
     "Overrides",
+    "Selection",
+    "SelectionInvalid",
     "Settings",
     "State",
     "StateUnusable",
@@ -49,6 +51,7 @@ __all__ = [
     "StepResult",
     "apply",
     "caller",
+    "categories_of",
     "container_spec",
     "database",
     "devices_report",
@@ -57,7 +60,7 @@ __all__ = [
     "history",
     "instances_status",
     "join",
-    "only",
     "plan",
+    "select",
     "status",
 ]

@@ -9,7 +9,7 @@ from bluefleet.fleet._plan import Step, plan
 from bluefleet.fleet._queue import Queue, QueueError, RunningPlan
 from bluefleet.fleet._render import container_spec, endpoint, registry_login, selection
 from bluefleet.fleet._report import ApplyReport, NodeResult, StepResult
-from bluefleet.fleet._selection import only
+from bluefleet.fleet._selection import select
 from bluefleet.fleet._settings import Settings
 from bluefleet.model import Instance, Node, Site
 
@@ -51,7 +51,7 @@ async def apply(
             work = _NodeWork(site, node, settings, guard, progress)
             return await work.run(check=check)
 
-    results = await asyncio.gather(*(one(node) for node in only(site, nodes).nodes))
+    results = await asyncio.gather(*(one(node) for node in (chosen.node for chosen in select(site, nodes))))
     devices = await asyncio.to_thread(sync, site, settings, check=check)
     changed = devices.changed or any(step.outcome in {"done", "planned"} for node in results for step in node.steps)
     ok = all(node.ok for node in results)

@@ -10,7 +10,7 @@ from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._plan import drift, instance_of
 from bluefleet.fleet._render import container_spec, endpoint, selection
 from bluefleet.fleet._report import InstanceStatus, NodeStatus, StatusReport
-from bluefleet.fleet._selection import only
+from bluefleet.fleet._selection import select
 from bluefleet.fleet._settings import Settings
 from bluefleet.model import Node, Site
 
@@ -28,7 +28,7 @@ async def status(site: Site, settings: Settings, *, deadline: float, nodes: Sequ
 
     devices = asyncio.create_task(asyncio.to_thread(devices_status, site, settings, deadline=deadline))
     documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
-    found = await asyncio.gather(*(look(node) for node in only(site, nodes).nodes))
+    found = await asyncio.gather(*(look(node) for node in (chosen.node for chosen in select(site, nodes))))
     ordered = sorted(found, key=_badness)
     known = await devices
     services = await documents

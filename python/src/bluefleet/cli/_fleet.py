@@ -11,7 +11,7 @@ from bluefleet.cli._report import report
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bluefleet.fleet import Settings
+    from bluefleet.fleet import Selection, Settings
     from bluefleet.model import Site
 
 ALL_WELL, DEGRADED, INVALID, DIFFERS = 0, 1, 2, 3
@@ -45,12 +45,12 @@ def refuse(what: str, where: str, remedy: str) -> NoReturn:
     raise typer.Exit(INVALID)
 
 
-def check_names(site: "Site", names: Sequence[str]) -> None:
-    """End with exit code 2 when a name is no node's, saying which there are."""
+def chosen_of(site: "Site", targets: Sequence[str], categories: Sequence[str] = ()) -> "Selection":
+    """What was chosen; end with exit code 2 when a name is nothing of the site, saying what there is."""
     from bluefleet.fleet import SelectionInvalid, select
 
     try:
-        select(site, names)
+        return select(site, targets, categories)
     except SelectionInvalid as error:
         refuse(str(error), f"site {site.site}", error.remedy)
 

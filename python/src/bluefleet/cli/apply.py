@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluefleet.cli._fleet import ALL_WELL, DEGRADED, DIFFERS, AsJson, Nodes, check_names, declared, refuse, run
+from bluefleet.cli._fleet import ALL_WELL, DEGRADED, DIFFERS, AsJson, Nodes, chosen_of, declared, refuse, run
 
 if TYPE_CHECKING:
     from bluefleet.fleet import ApplyReport
@@ -35,12 +35,12 @@ def apply(
     if stdin and not check:
         refuse("--stdin is for --check only", "bluefleet apply", "What is applied is what site.yml put on the manager")
     site = declared(settings, sys.stdin.read() if stdin else None)
-    check_names(site, nodes or [])
+    chosen = chosen_of(site, nodes or [])
     found = run(
         make_so(
             site,
             settings,
-            nodes=nodes or [],
+            chosen=chosen,
             check=check,
             interrupt_runs=interrupt_runs,
             progress=lambda line: typer.echo(line, err=True),

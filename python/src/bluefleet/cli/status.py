@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bluefleet.cli._fleet import ALL_WELL, DEGRADED, AsJson, Deadline, Nodes, check_names, console, declared, run
+from bluefleet.cli._fleet import ALL_WELL, DEGRADED, AsJson, Deadline, Nodes, chosen_of, console, declared, run
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -24,8 +24,8 @@ def status(nodes: Nodes = None, deadline: Deadline = 5.0, as_json: AsJson = Fals
 
     settings = Settings()
     site = declared(settings)
-    check_names(site, nodes or [])
-    found = run(look(site, settings, deadline=deadline, nodes=nodes or []), "nothing was changed")
+    chosen = chosen_of(site, nodes or [])
+    found = run(look(site, settings, deadline=deadline, chosen=chosen), "nothing was changed")
     if as_json:
         typer.echo(found.model_dump_json())
     else:

@@ -1,7 +1,7 @@
 """One node's Docker engine: reach it, ask it, change it, each with a deadline. The only importer of `docker`."""
 
 from bluefleet.engine._endpoint import ClientCertificate, Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._engine import Container, Engine, Observation
+from bluefleet.engine._engine import Container, Engine, Executed, LocalImage, LogLine, Observation
 from bluefleet.engine._errors import (
     ContainerMissing,
     EngineError,
@@ -9,6 +9,7 @@ from bluefleet.engine._errors import (
     EngineRefused,
     EngineTimeout,
     EngineUnreachable,
+    ExecTimeout,
     ImageMissing,
     NameTaken,
 )
@@ -38,10 +39,14 @@ __all__ = [
     "EngineRefused",
     "EngineTimeout",
     "EngineUnreachable",
+    "ExecTimeout",
+    "Executed",
     "HealthCheck",
     "HostDevice",
     "ImageMissing",
     "Limit",
+    "LocalImage",
+    "LogLine",
     "Mount",
     "NameTaken",
     "Observation",

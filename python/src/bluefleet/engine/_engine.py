@@ -5,17 +5,21 @@ passed; it is a daemon thread and keeps no process alive. An engine that missed 
 """
 
 import asyncio
+import gzip
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._errors import EngineRefused, EngineTimeout, ImageMissing
+from bluefleet.engine._errors import EngineError, EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
 from bluefleet.engine._spec import LABEL, ContainerSpec
 
 if TYPE_CHECKING:
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _NEVER = "0001-01-01T00:00:00Z"
+# How long a log that is followed may be silent before the engine is asked whether it is still there.
+_SILENCE = 10.0
+# Lines that a thread may be ahead of their reader.
+_AHEAD = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Container:
     reason: str
     started: datetime | None
     finished: datetime | None
+    stop_grace: int = 10
 
     @property
     def running(self) -> bool:
@@ -52,11 +61,40 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Executed:
+    """A command that was run inside a container and has ended."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line that a container wrote; `time` is RFC 3339 in UTC with nine digits, which sort as they are."""
+
+    time: str
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalImage:
+    """An image on a node, with every manifest digest it is known by there."""
+
+    id: str
+    digests: frozenset[str]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What an engine says of itself and of the containers that were asked for."""
 
     version: str
     containers: tuple[Container, ...]
+    # Seconds by which its clock is ahead of ours (or behind, below 0) at least; 0 when it may be right.
+    clock_skew: float = 0.0
 
 
 class Engine:
@@ -87,7 +125,7 @@ class Engine:
             from bluefleet.engine._client import inspect_all
 
             containers = tuple(_container(found) for found in inspect_all(client, selection))
-            return Observation(version=self._version, containers=containers)
+            return Observation(version=self._version, containers=containers, clock_skew=client.clock_skew())
 
         return await self._call("look at its containers", self.deadlines.answer, ask)
 
@@ -135,6 +173,81 @@ class Engine:
             "stop a container", self.deadlines.change + grace, lambda client: client.stop(container, grace)
         )
 
+    async def kill(self, container: str) -> None:
+        """End a container's processes at once."""
+        await self._call("kill a container", self.deadlines.change, lambda client: client.kill(container))
+
+    async def execute(self, container: str, command: Sequence[str], *, within: float) -> Executed:
+        """Run a command inside a running container. Raises ExecTimeout when it has not ended `within` seconds."""
+        tried = f"run {command[0]} in a container"
+
+        def work(client: "DockerApi") -> Executed:
+            end = time.monotonic() + within
+            output = {1: bytearray(), 2: bytearray()}
+            made = client.exec_create(container, list(command), stdin=False, tty=False, user="")
+            client.allow(within)
+            try:
+                for stream, text in client.exec_frames(made["Id"]):
+                    output[stream] += text
+                    if time.monotonic() > end:
+                        raise ReadTimeout
+            except ReadTimeout:
+                raise ExecTimeout(
+                    self.endpoint.node, tried, f"not done within {within:g} s", "It may still be at work there"
+                ) from None
+            code = int(client.exec_inspect(made["Id"])["ExitCode"] or 0)
+            return Executed(code, bytes(output[1]), bytes(output[2]))
+
+        from requests.exceptions import ReadTimeout
+
+        # The engine is not to blame for a command that hangs: it is given longer than that.
+        return await self._call(tried, within + self.deadlines.answer, work)
+
+    async def save_logs(self, container: str, file: Path) -> None:
+        """Write all that the container wrote, each line with its time, to a compressed file."""
+
+        def work(client: "DockerApi") -> None:
+            new = file.with_name(f".{file.name}.new")
+            with gzip.open(new, "wb", compresslevel=1) as packed:
+                for _, text in client.log_frames(container, follow=False, since=0, tail=None):
+                    packed.write(text)
+            new.replace(file)
+
+        await self._call("save the logs of a container", self.deadlines.change, work)
+
+    async def logs(
+        self, container: str, *, follow: bool = False, since: float = 0.0, tail: int | None = None
+    ) -> AsyncGenerator[LogLine, None]:
+        """What the container wrote, line by line; with `follow` until it ends.
+
+        With `follow`, an engine that says nothing for a while raises EngineTimeout, as one that is gone would.
+        """
+
+        def work(client: "DockerApi") -> Iterator[LogLine]:
+            client.allow(_SILENCE if follow else self.deadlines.answer)
+            for stream, text in client.log_frames(container, follow=follow, since=since, tail=tail):
+                time_, _, words = text.decode(errors="replace").rstrip("\n").partition(" ")
+                yield LogLine(time_, "stderr" if stream == 2 else "stdout", words)
+
+        async with aclosing(self._stream("read its logs", work)) as lines:
+            async for line in lines:
+                yield line
+
+    async def images(self) -> list[LocalImage]:
+        """All images on the node."""
+
+        def ask(client: "DockerApi") -> list[LocalImage]:
+            return [
+                LocalImage(
+                    id=str(image["Id"]),
+                    digests=frozenset(str(one).partition("@")[2] for one in image.get("RepoDigests") or ()),
+                    bytes=int(image["Size"]),
+                )
+                for image in client.images()
+            ]
+
+        return await self._call("list its images", self.deadlines.answer, ask)
+
     async def remove(self, container: str) -> None:
         """Remove a container. Its named volumes stay."""
         await self._call(
@@ -160,6 +273,41 @@ class Engine:
         except EngineTimeout as error:
             self._lost = error
             raise
+
+    async def _stream(self, tried: str, work: Callable[["DockerApi"], Iterator[_T]]) -> AsyncGenerator[_T, None]:
+        """What `work` yields in a thread of its own. The thread waits until each is taken, and ends with its reader."""
+        await self._call("connect", self.deadlines.answer, lambda _: None)
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[_T | EngineError | None] = asyncio.Queue(_AHEAD)
+        over = threading.Event()
+
+        def put(item: "_T | EngineError | None") -> bool:
+            try:
+                asyncio.run_coroutine_threadsafe(queue.put(item), loop).result()
+            except (CancelledError, RuntimeError):
+                return False
+            return not over.is_set()
+
+        def run() -> None:
+            try:
+                for item in self._connected(tried, self.deadlines.answer, work):
+                    if not put(item):
+                        return
+            except EngineError as error:
+                put(error)
+            else:
+                put(None)
+
+        threading.Thread(target=run, daemon=True, name="engine-stream").start()
+        try:
+            while (item := await queue.get()) is not None:
+                if isinstance(item, EngineError):
+                    raise item
+                yield item
+        finally:
+            over.set()
+            while not queue.empty():
+                queue.get_nowait()
 
     def _connected(self, tried: str, deadline: float, work: Callable[["DockerApi"], _T]) -> _T:
         from bluefleet.engine._client import connect, translated
@@ -207,6 +355,7 @@ def _container(inspected: Mapping[str, Any]) -> Container:
         reason=state.get("Error", ""),
         started=_time(state["StartedAt"]),
         finished=None if state["Running"] else _time(state["FinishedAt"]),
+        stop_grace=inspected["Config"].get("StopTimeout") or 10,
     )
 
 

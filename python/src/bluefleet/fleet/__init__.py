@@ -2,9 +2,12 @@
 
 from bluefleet.fleet import _history as history
 from bluefleet.fleet._apply import apply
+from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import database, devices_report, join
 from bluefleet.fleet._history import HistoryEntry, caller
 from bluefleet.fleet._lock import NodeBusy
+from bluefleet.fleet._marks import clear, cordon, disable, enable
+from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
 from bluefleet.fleet._render import container_spec, endpoint
@@ -17,6 +20,7 @@ from bluefleet.fleet._report import (
     InstanceStatus,
     NodeResult,
     NodeStatus,
+    OperationReport,
     StatusReport,
     StepResult,
 )
@@ -28,6 +32,7 @@ from bluefleet.fleet._status import instances_status, status
 __all__ = [
     "OVERRIDE_KINDS",
     "ApplyReport",
+    "Call",
     "Chosen",
     "DeviceEntry",
     "DevicesReport",
@@ -38,6 +43,8 @@ __all__ = [
     "NodeBusy",
     "NodeResult",
     "NodeStatus",
+    "OperationReport",
+    "OperationVerb",
     "Override",
     "OverrideKind",
     "Overrides",
@@ -52,14 +59,19 @@ __all__ = [
     "apply",
     "caller",
     "categories_of",
+    "clear",
     "container_spec",
+    "cordon",
     "database",
     "devices_report",
+    "disable",
     "drift",
+    "enable",
     "endpoint",
     "history",
     "instances_status",
     "join",
+    "operate",
     "plan",
     "select",
     "status",

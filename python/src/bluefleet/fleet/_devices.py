@@ -53,7 +53,7 @@ def sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
     text = database(site)
     written = _differs(settings.devices_file, text)
     if written and not check:
-        _write(settings.devices_file, text)
+        write_whole(settings.devices_file, text)
     queue = Queue.of(site, settings)
     if queue is None:
         return DevicesResult(changed=written, state="none", detail="the site has no acquisition pod")
@@ -165,17 +165,17 @@ def _mark(settings: Settings, *, pending: bool) -> None:
 
 def _tell(settings: Settings, text: str) -> None:
     if not _was_told(settings, text):
-        _write(settings.told_file, _revision(text))
+        write_whole(settings.told_file, _revision(text))
 
 
 def _differs(path: Path, text: str) -> bool:
     return not path.exists() or path.read_text(encoding="utf-8") != text
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Readers see the old text or the new one, whole; after a power cut too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
     with new.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -52,6 +52,11 @@ class Settings:
         return self.lib / "devices" / "devices.json"
 
     @property
+    def refused_devices_file(self) -> Path:
+        """Devices that plans must not use, read by every RunEngine."""
+        return self.lib / "devices" / "refused.json"
+
+    @property
     def told_file(self) -> Path:
         """Which device database the queue worker was last told to load."""
         return self.lib / "fleet" / "devices_told"

@@ -13,6 +13,7 @@ from bluefleet.engine._errors import (
     ImageMissing,
     NameTaken,
 )
+from bluefleet.engine._session import Streams
 from bluefleet.engine._spec import (
     LABEL,
     SPEC_LABEL,
@@ -52,4 +53,5 @@ __all__ = [
     "Observation",
     "PublishedPort",
     "RegistryLogin",
+    "Streams",
 ]

@@ -64,7 +64,7 @@ class DockerApi(Protocol):
         self, container: str, cmd: Sequence[str], *, stdin: bool, tty: bool, user: str
     ) -> dict[str, Any]: ...
     def exec_frames(self, identity: str) -> Iterator[tuple[int, bytes]]: ...
-    def exec_start(self, exec_id: str, *, tty: bool, socket: bool) -> Any: ...
+    def exec_connect(self, identity: str, *, tty: bool) -> tuple[Any, bytes]: ...
     def exec_resize(self, exec_id: str, height: int, width: int) -> None: ...
     def exec_inspect(self, exec_id: str) -> dict[str, Any]: ...
     def clock_skew(self) -> float: ...
@@ -119,6 +119,27 @@ class _Client(APIClient):
     def exec_frames(self, identity: str) -> Iterator[tuple[int, bytes]]:
         """Run what `exec_create` made, and what it writes; ends when it ends."""
         return self._frames_of("_post_json", f"/exec/{identity}/start", data={"Tty": False, "Detach": False})
+
+    def exec_connect(self, identity: str, *, tty: bool) -> tuple[Any, bytes]:
+        """Run what `exec_create` made: the socket to it, and what was read of it already, together with the headers."""
+        untyped = cast("Any", self)
+        response = untyped._post_json(
+            untyped._url(f"/exec/{identity}/start"),
+            headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+            data={"Tty": tty, "Detach": False},
+            stream=True,
+        )
+        untyped._raise_for_status(response)
+        buffered = response.raw._fp.fp
+        link = getattr(buffered.raw, "_sock", buffered.raw)
+        # The socket lives as long as the response does.
+        self._exec_response = response
+        link.setblocking(False)
+        try:
+            early = bytes(buffered.peek())
+        except (ssl.SSLWantReadError, BlockingIOError):
+            early = b""
+        return link, early
 
     def _frames_of(self, method: str, path: str, **options: Any) -> Iterator[tuple[int, bytes]]:
         # docker-py's own readers wait for ever for an engine that went away; what they are made of has no types.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
 from bluefleet.engine._errors import EngineError, EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
+from bluefleet.engine._session import Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec
 
 if TYPE_CHECKING:
@@ -203,6 +204,16 @@ class Engine:
         # The engine is not to blame for a command that hangs: it is given longer than that.
         return await self._call(tried, within + self.deadlines.answer, work)
 
+    async def converse(self, container: str, command: Sequence[str], streams: Streams) -> int:
+        """Run a command inside a running container with these streams until it ends; returns its exit code."""
+        await self._call("connect", self.deadlines.answer, lambda _: None)
+
+        def work(client: "DockerApi") -> int:
+            return converse(client, container, command, streams)
+
+        tried = f"run {command[0]} in a container"
+        return await _in_thread(lambda: self._connected(tried, self.deadlines.answer, work), None)
+
     async def save_logs(self, container: str, file: Path) -> None:
         """Write all that the container wrote, each line with its time, to a compressed file."""
 
@@ -323,7 +334,7 @@ class Engine:
             return work(self._client)
 
 
-async def _in_thread(work: Callable[[], _T], deadline: float) -> _T:
+async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
     answer: Future[_T] = Future()
     # From here on it can't be cancelled: an abandoned thread delivers to nobody, and that is no error.
     answer.set_running_or_notify_cancel()

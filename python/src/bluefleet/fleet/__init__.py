@@ -4,8 +4,11 @@ from bluefleet.fleet import _history as history
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
+from bluefleet.fleet._images import images_report
 from bluefleet.fleet._lock import NodeBusy
+from bluefleet.fleet._logs import InstanceLine, Wanted, logs
 from bluefleet.fleet._marks import clear, cordon, disable, enable
 from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
@@ -17,7 +20,11 @@ from bluefleet.fleet._report import (
     DevicesReport,
     DevicesResult,
     DevicesStatus,
+    HistoryReport,
+    ImagePlace,
+    ImagesReport,
     InstanceStatus,
+    NodeImages,
     NodeResult,
     NodeStatus,
     OperationReport,
@@ -39,10 +46,16 @@ __all__ = [
     "DevicesResult",
     "DevicesStatus",
     "HistoryEntry",
+    "HistoryReport",
+    "ImagePlace",
+    "ImagesReport",
+    "InstanceLine",
     "InstanceStatus",
     "NodeBusy",
+    "NodeImages",
     "NodeResult",
     "NodeStatus",
+    "NotRunning",
     "OperationReport",
     "OperationVerb",
     "Override",
@@ -56,6 +69,7 @@ __all__ = [
     "StatusReport",
     "Step",
     "StepResult",
+    "Wanted",
     "apply",
     "caller",
     "categories_of",
@@ -68,9 +82,12 @@ __all__ = [
     "drift",
     "enable",
     "endpoint",
+    "execute",
     "history",
+    "images_report",
     "instances_status",
     "join",
+    "logs",
     "operate",
     "plan",
     "select",

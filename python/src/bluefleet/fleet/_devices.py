@@ -3,15 +3,18 @@
 import asyncio
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bluefleet.fleet._connections import unreachable
+from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._queue import Queue, QueueError, QueueState
+from bluefleet.fleet._refused_devices import refused_devices
 from bluefleet.fleet._report import DeviceEntry, DevicesReport, DevicesResult, DevicesState, DevicesStatus
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State
+from bluefleet.fleet._whole_file import write_whole
 from bluefleet.model import PlacedDevice, Site
 
 # Seconds between two looks at a worker that is busy. Each look costs the queue a millisecond.
@@ -111,8 +114,9 @@ def devices_status(site: Site, settings: Settings, *, deadline: float) -> Device
 
 
 def devices_report(site: Site, settings: Settings, *, deadline: float) -> DevicesReport:
-    """Every declared device, where it is served, and whether the worker knows it."""
+    """Every declared device, where it is served, and whether the worker knows it. Raises StateUnusable."""
     status = devices_status(site, settings, deadline=deadline)
+    refused = refused_devices(site, Overrides.now(State(settings.state_file)))
 
     def state_of(name: str) -> DevicesState:
         if status.state != "pending":
@@ -128,6 +132,7 @@ def devices_report(site: Site, settings: Settings, *, deadline: float) -> Device
             instance=placed.instance.name,
             state=state_of(placed.device.name),
             unreachable=status.unreachable.get(placed.device.name, ""),
+            refused=refused.get(placed.device.name, ""),
         )
         for placed in site.placed_devices()
     ]
@@ -170,15 +175,3 @@ def _tell(settings: Settings, text: str) -> None:
 
 def _differs(path: Path, text: str) -> bool:
     return not path.exists() or path.read_text(encoding="utf-8") != text
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Readers see the old text or the new one, whole; after a power cut too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.chmod(0o644)
-    new.replace(path)

@@ -2,9 +2,9 @@
 
 import json
 
-from bluefleet.fleet._devices import write_whole
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._whole_file import write_whole
 from bluefleet.model import Site
 
 

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from bluefleet.fleet._disk import Disk
+from bluefleet.fleet._history import HistoryEntry
 from bluefleet.fleet._overrides import Override
 from bluefleet.fleet._plan import Drift, StepKind
 
@@ -185,6 +186,7 @@ class DeviceEntry(_Report):
     instance: str
     state: DevicesState
     unreachable: str = Field(description="Why it does not answer the worker; empty when it does or nobody knows")
+    refused: str = Field(default="", description="Why plans must not use it: what disabled it; empty when they may")
 
 
 class DevicesReport(_Report):
@@ -195,3 +197,40 @@ class DevicesReport(_Report):
     state: DevicesState
     detail: str
     devices: list[DeviceEntry]
+
+
+class ImagePlace(_Report):
+    """One image on one node."""
+
+    image: str = Field(description="Its key in the site; empty when the site declares it no more")
+    digest: str
+    present: bool = Field(description="Whether the node has it; a registry is needed to run it where it is not")
+    bytes: int | None
+    wanted_by: list[str] = Field(description="Instances that should run from it")
+    used_by: list[str] = Field(description="Instances whose container is made from it")
+
+
+class NodeImages(_Report):
+    """The images of one node."""
+
+    name: str
+    error: str = ""
+    remedy: str = ""
+    images: list[ImagePlace] = Field(default_factory=list[ImagePlace])
+
+
+class ImagesReport(_Report):
+    """Which images are where."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    ok: bool
+    nodes: list[NodeImages]
+
+
+class HistoryReport(_Report):
+    """The audit log, latest first."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    entries: list[HistoryEntry]

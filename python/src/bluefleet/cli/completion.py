@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.models import OptionInfo
 
 from bluefleet.cli._fleet import refuse
 
@@ -90,10 +91,12 @@ def _options(verb: str) -> list[str]:
     found = {"--help"}
     for name, parameter in inspect.signature(command.registered_commands[0].callback).parameters.items():
         option = next(
-            (one for one in getattr(parameter.annotation, "__metadata__", ()) if hasattr(one, "is_flag")), None
+            (one for one in getattr(parameter.annotation, "__metadata__", ()) if isinstance(one, OptionInfo)), None
         )
         if option is not None:
-            spelled = [one for one in option.param_decls or () if one.startswith("--")]
+            # Of several spellings typer takes the first for a default, until the command is put together.
+            said: list[object] = [option.default, *(option.param_decls or ())]
+            spelled = [one for one in said if isinstance(one, str) and one.startswith("--")]
             found.update(spelled or [f"--{name.replace('_', '-')}"])
     return sorted(found)
 

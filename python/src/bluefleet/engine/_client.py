@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar, cast
 
@@ -64,7 +64,8 @@ class DockerApi(Protocol):
         self, container: str, cmd: Sequence[str], *, stdin: bool, tty: bool, user: str
     ) -> dict[str, Any]: ...
     def exec_frames(self, identity: str) -> Iterator[tuple[int, bytes]]: ...
-    def exec_connect(self, identity: str, *, tty: bool) -> tuple[Any, bytes]: ...
+    def exec_connect(self, identity: str, *, tty: bool) -> AbstractContextManager[tuple[Any, bytes]]: ...
+    def end_streams(self) -> None: ...
     def exec_resize(self, exec_id: str, height: int, width: int) -> None: ...
     def exec_inspect(self, exec_id: str) -> dict[str, Any]: ...
     def clock_skew(self) -> float: ...
@@ -83,6 +84,7 @@ class _Client(APIClient):
         )
         # The node's clock less ours is between these; every answer tells its second.
         self._skew = (float("-inf"), float("inf"))
+        self._streams: list[requests.Response] = []
         self.hooks["response"].append(self._compare_clocks)
         # With it, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE would replace the engine CA, and a proxy could be dialled.
         self.trust_env = False
@@ -120,7 +122,8 @@ class _Client(APIClient):
         """Run what `exec_create` made, and what it writes; ends when it ends."""
         return self._frames_of("_post_json", f"/exec/{identity}/start", data={"Tty": False, "Detach": False})
 
-    def exec_connect(self, identity: str, *, tty: bool) -> tuple[Any, bytes]:
+    @contextmanager
+    def exec_connect(self, identity: str, *, tty: bool) -> Generator[tuple[Any, bytes], None, None]:
         """Run what `exec_create` made: the socket to it, and what was read of it already, together with the headers."""
         untyped = cast("Any", self)
         response = untyped._post_json(
@@ -132,21 +135,28 @@ class _Client(APIClient):
         untyped._raise_for_status(response)
         buffered = response.raw._fp.fp
         link = getattr(buffered.raw, "_sock", buffered.raw)
-        # The socket lives as long as the response does.
-        self._exec_response = response
         link.setblocking(False)
         try:
             early = bytes(buffered.peek())
         except (ssl.SSLWantReadError, BlockingIOError):
             early = b""
-        return link, early
+        with closing(link), closing(response):
+            yield link, early
 
     def _frames_of(self, method: str, path: str, **options: Any) -> Iterator[tuple[int, bytes]]:
         # docker-py's own readers wait for ever for an engine that went away; what they are made of has no types.
         untyped = cast("Any", self)
         response = cast("requests.Response", getattr(untyped, method)(untyped._url(path), stream=True, **options))
         untyped._raise_for_status(response)
+        self._streams.append(response)
         return _frames(response)
+
+    def end_streams(self) -> None:
+        """What is being read ends now, in whatever thread that is: nobody wants it any more."""
+        for response in self._streams:
+            with suppress(OSError, AttributeError):
+                link = cast("Any", response.raw)._fp.fp.raw._sock
+                socket.socket.shutdown(link, socket.SHUT_RDWR)
 
     def negotiate(self) -> dict[str, Any]:
         """The engine's version; from here on both sides' newest common API is spoken."""

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._errors import EngineError, EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
+from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
 from bluefleet.engine._session import Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec
 
@@ -289,10 +289,10 @@ class Engine:
         """What `work` yields in a thread of its own. The thread waits until each is taken, and ends with its reader."""
         await self._call("connect", self.deadlines.answer, lambda _: None)
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[_T | EngineError | None] = asyncio.Queue(_AHEAD)
+        queue: asyncio.Queue[_T | BaseException | None] = asyncio.Queue(_AHEAD)
         over = threading.Event()
 
-        def put(item: "_T | EngineError | None") -> bool:
+        def put(item: "_T | BaseException | None") -> bool:
             try:
                 asyncio.run_coroutine_threadsafe(queue.put(item), loop).result()
             except (CancelledError, RuntimeError):
@@ -304,7 +304,7 @@ class Engine:
                 for item in self._connected(tried, self.deadlines.answer, work):
                     if not put(item):
                         return
-            except EngineError as error:
+            except BaseException as error:  # noqa: BLE001 (carried to the reader, who sees it raised)
                 put(error)
             else:
                 put(None)
@@ -312,11 +312,13 @@ class Engine:
         threading.Thread(target=run, daemon=True, name="engine-stream").start()
         try:
             while (item := await queue.get()) is not None:
-                if isinstance(item, EngineError):
+                if isinstance(item, BaseException):
                     raise item
                 yield item
         finally:
             over.set()
+            if self._client is not None:
+                self._client.end_streams()
             while not queue.empty():
                 queue.get_nowait()
 

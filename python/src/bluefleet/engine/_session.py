@@ -36,13 +36,10 @@ class Streams:
 def converse(client: "DockerApi", container: str, command: Sequence[str], streams: Streams) -> int:
     """Run the command until it ends; returns its exit code."""
     made = client.exec_create(container, command, stdin=streams.stdin is not None, tty=streams.tty, user="")["Id"]
-    link, early = client.exec_connect(made, tty=streams.tty)
-    link.setblocking(False)
-    _keep_alive(link)
-    with _raw_terminal(streams):
-        _Loop(client, made, link, streams).run(early)
-    with suppress(OSError):
-        link.close()
+    with client.exec_connect(made, tty=streams.tty) as (link, early):
+        _keep_alive(link)
+        with _raw_terminal(streams):
+            _Loop(client, made, link, streams).run(early)
     return int(client.exec_inspect(made)["ExitCode"] or 0)
 
 
@@ -97,6 +94,8 @@ class _Loop:
 
     def _end_of_input(self) -> None:
         """Tell the command that no more comes, and go on reading what it says to that."""
+        # What has arrived is in the way of TLS's end.
+        self._receive()
         with suppress(OSError, ValueError):
             if isinstance(self._link, ssl.SSLSocket):
                 # It sends TLS's own end, and can't wait for the other's.

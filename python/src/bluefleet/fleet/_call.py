@@ -68,7 +68,8 @@ def recorded(settings: Settings, call: Call, targets: Sequence[str], **options: 
     try:
         yield record
     except BaseException as error:
-        history.end(state, entry, "interrupted", [*record.detail, str(error) or type(error).__name__])
+        result = "failed" if isinstance(error, Exception) else "interrupted"
+        history.end(state, entry, result, [*record.detail, str(error) or type(error).__name__])
         raise
     history.end(state, entry, "ok" if record.ok else "failed", record.detail)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bluefleet.engine import Engine, EngineError, Streams
+from bluefleet.engine import Engine, Streams
 from bluefleet.fleet._call import Call, recorded
 from bluefleet.fleet._render import container_name, endpoint, selection
 from bluefleet.fleet._settings import Settings
@@ -26,16 +26,11 @@ async def execute(
     node, instance = place
     where = f"{node.name}/{instance.name}"
     with recorded(settings, call, [where], command=list(command), terminal=streams.tty) as record:
-        try:
-            async with Engine(endpoint(node, settings)) as engine:
-                seen = await engine.observe({**selection(site, node), "instance": instance.name})
-                there = [one for one in seen.containers if one.name == container_name(instance) and one.running]
-                if not there:
-                    raise NotRunning(f"{where} does not run")
-                code = await engine.converse(there[0].id, command, streams)
-        except (EngineError, NotRunning) as error:
-            record.ok = False
-            record.detail.append(str(error))
-            raise
+        async with Engine(endpoint(node, settings)) as engine:
+            seen = await engine.observe({**selection(site, node), "instance": instance.name})
+            there = [one for one in seen.containers if one.name == container_name(instance) and one.running]
+            if not there:
+                raise NotRunning(f"{where} does not run")
+            code = await engine.converse(there[0].id, command, streams)
         record.detail.append(f"{where}: exec ended with {code}")
     return code

@@ -130,9 +130,11 @@ class _Reader:
         async with aclosing(
             engine.logs(container.id, follow=self._wanted.follow and container.running, since=since, tail=self._tail)
         ) as found:
+            # Within one container's log, stdout and stderr may be a little out of order.
+            known = self._last
             async for line in found:
-                if line.time > self._last:
-                    self._last = line.time
+                if line.time > known:
+                    self._last = max(self._last, line.time)
                     # The last lines were asked for once; from here on it is all that is new.
                     self._tail = None
                     yield line

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner, Result
 
@@ -34,7 +33,7 @@ def declare(site: Site, file: Path) -> None:
 
 
 def bluefleet(*words: str) -> Result:
-    return RUN.invoke(typer.main.get_command(build(words)), list(words))
+    return RUN.invoke(build(words), list(words))
 
 
 def said(*words: str, code: int = 0) -> Any:

@@ -29,7 +29,8 @@ def execute(
     from bluefleet.fleet import Call, NotRunning, Settings
     from bluefleet.fleet import execute as do
 
-    words = command or (["/bin/sh"] if terminal and interactive else [])
+    given = command[1:] if command and command[0] == "--" else command
+    words = given or (["/bin/sh"] if terminal and interactive else [])
     if not words:
         refuse("there is nothing to run", f"bluefleet exec {target}", "Add a command, or -it for a shell")
     if as_json and (terminal or interactive):

@@ -27,6 +27,15 @@ class Verb:
     local: tuple[str, ...] = ()
     name: str = "app"
     hidden: bool = False
+    # What follows its first word is another program's.
+    passes_on: bool = False
+
+    def own(self, arguments: Sequence[str]) -> Sequence[str]:
+        """Those of the arguments that are this command's to understand."""
+        if not self.passes_on:
+            return arguments
+        first = next((position for position, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+        return arguments[:first]
 
     def runs_here(self, arguments: Sequence[str]) -> bool:
         """Say whether the verb with these arguments belongs on the control machine."""
@@ -44,7 +53,7 @@ VERBS = {
     "restart": Verb(_OPERATE, "Stop instances and start them again, as they are.", name="restart"),
     "kill": Verb(_OPERATE, "End instances at once; they stay stopped, too.", name="kill"),
     "logs": Verb("bluefleet.cli.logs", "Show what instances wrote, before they were made anew too."),
-    "exec": Verb("bluefleet.cli.execute", "Run a command inside an instance."),
+    "exec": Verb("bluefleet.cli.execute", "Run a command inside an instance.", passes_on=True),
     "enable": Verb(_MARK, "Put into use again what was disabled.", name="enable"),
     "disable": Verb(_MARK, "Take nodes or instances out of use, for plans too.", name="disable"),
     "cordon": Verb(_MARK, "Keep nodes or instances as they are: apply leaves them alone.", name="cordon"),
@@ -95,7 +104,9 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     for name, verb in VERBS.items():
         if name != used:
             app.command(name, help=verb.help, hidden=verb.hidden)(_nothing)
-        elif verb.runs_here(rest) or set(rest) & set(_HELP) or (MANAGER_SITE_FILE.exists() and not site_given):
+        elif (
+            verb.runs_here(rest) or set(verb.own(rest)) & set(_HELP) or (MANAGER_SITE_FILE.exists() and not site_given)
+        ):
             _add(app, name, verb)
         else:
             app.command(

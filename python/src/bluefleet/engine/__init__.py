@@ -1,7 +1,7 @@
 """One node's Docker engine: reach it, ask it, change it, each with a deadline. The only importer of `docker`."""
 
 from bluefleet.engine._endpoint import ClientCertificate, Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._engine import Container, Engine, Executed, LocalImage, LogLine, Observation
+from bluefleet.engine._engine import Engine
 from bluefleet.engine._errors import (
     ContainerMissing,
     EngineError,
@@ -13,6 +13,7 @@ from bluefleet.engine._errors import (
     ImageMissing,
     NameTaken,
 )
+from bluefleet.engine._seen import Container, Executed, LocalImage, LogLine, Observation
 from bluefleet.engine._session import Streams
 from bluefleet.engine._spec import (
     LABEL,

@@ -11,15 +11,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
 from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
+from bluefleet.engine._seen import Executed, LocalImage, LogLine, Observation, container_of
 from bluefleet.engine._session import Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec
 
@@ -27,75 +26,10 @@ if TYPE_CHECKING:
     from bluefleet.engine._client import DockerApi
 
 _T = TypeVar("_T")
-_NEVER = "0001-01-01T00:00:00Z"
 # How long a log that is followed may be silent before the engine is asked whether it is still there.
 _SILENCE = 10.0
 # Lines that a thread may be ahead of their reader.
 _AHEAD = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container as its engine reports it. Times are None when there are none (never started, still running)."""
-
-    id: str
-    name: str
-    labels: Mapping[str, str]
-    image: str
-    state: str
-    health: str
-    restarts: int
-    exit_code: int
-    reason: str
-    started: datetime | None
-    finished: datetime | None
-    stop_grace: int = 10
-
-    @property
-    def running(self) -> bool:
-        return self.state == "running"
-
-    @property
-    def digest(self) -> str:
-        """The digest it was created from; empty if it was not created by digest."""
-        return self.image.partition("@")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Executed:
-    """A command that was run inside a container and has ended."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line that a container wrote; `time` is RFC 3339 in UTC with nine digits, which sort as they are."""
-
-    time: str
-    stream: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class LocalImage:
-    """An image on a node, with every manifest digest it is known by there."""
-
-    id: str
-    digests: frozenset[str]
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What an engine says of itself and of the containers that were asked for."""
-
-    version: str
-    containers: tuple[Container, ...]
-    # Seconds by which its clock is ahead of ours (or behind, below 0) at least; 0 when it may be right.
-    clock_skew: float = 0.0
 
 
 class Engine:
@@ -125,7 +59,7 @@ class Engine:
         def ask(client: "DockerApi") -> Observation:
             from bluefleet.engine._client import inspect_all
 
-            containers = tuple(_container(found) for found in inspect_all(client, selection))
+            containers = tuple(container_of(found) for found in inspect_all(client, selection))
             return Observation(version=self._version, containers=containers, clock_skew=client.clock_skew())
 
         return await self._call("look at its containers", self.deadlines.answer, ask)
@@ -351,30 +285,6 @@ async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
 
     threading.Thread(target=run, daemon=True, name="engine").start()
     return await asyncio.wait_for(asyncio.wrap_future(answer), deadline)
-
-
-def _container(inspected: Mapping[str, Any]) -> Container:
-    state = inspected["State"]
-    return Container(
-        id=inspected["Id"],
-        name=str(inspected["Name"]).removeprefix("/"),
-        labels=inspected["Config"].get("Labels") or {},
-        image=inspected["Config"]["Image"],
-        state=state["Status"],
-        # Of a container that does not run, the engine still tells what the last check said.
-        health=state.get("Health", {}).get("Status", "") if state["Running"] else "",
-        restarts=inspected["RestartCount"],
-        exit_code=state["ExitCode"],
-        reason=state.get("Error", ""),
-        started=_time(state["StartedAt"]),
-        finished=None if state["Running"] else _time(state["FinishedAt"]),
-        stop_grace=inspected["Config"].get("StopTimeout") or 10,
-    )
-
-
-def _time(text: str) -> datetime | None:
-    """Docker writes nanoseconds, and the year 1 for never."""
-    return None if text == _NEVER else datetime.fromisoformat(text[:19] + "+00:00")
 
 
 def _local(client: "DockerApi", reference: str, digest: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from bluefleet.engine import Container
 from bluefleet.fleet import Override, Overrides, plan, select
 from bluefleet.fleet._desired import Desired, desired, held_steps, steps_for
-from bluefleet.fleet._refused_devices import refused_devices
+from bluefleet.fleet._refused_devices import refused_devices, silenced_devices
 from bluefleet.model import Site
 
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -153,6 +153,11 @@ def test_devices_of_what_is_disabled_are_refused_with_who_and_why() -> None:
     assert list(found) == ["cam1_x"]
     assert found["cam1_x"].startswith("node1/cam1 is disabled by ada since")
     assert set(refused_devices(SITE, Overrides([override("disabled", "")]))) == {"cam1_x", "cam10_x"}
+
+
+def test_devices_of_what_is_stopped_or_disabled_need_not_answer() -> None:
+    assert silenced_devices(SITE, Overrides([override("stopped")])) == {"cam1_x"}
+    assert silenced_devices(SITE, Overrides([override("cordoned", "")])) == set()
 
 
 def test_a_plan_without_any_override_is_what_it_was() -> None:

@@ -22,6 +22,7 @@ from bluefleet.fleet import (
     history,
     operate,
     select,
+    simulate,
     status,
 )
 from bluefleet.fleet._lock import node_lock
@@ -205,6 +206,37 @@ def test_what_is_disabled_is_not_started_its_devices_are_refused_and_its_trouble
     marked(enable, site, settings, f"{word}-a")
     assert json.loads(settings.refused_devices_file.read_text())["devices"] == {}
     assert actions(applied(site, settings)) == [(f"{word}-a", "create", "done")]
+
+
+def test_a_disabled_node_that_is_away_fails_nobody_s_apply(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    site = make_site({"node1": [sleeper(f"{word}-a")]}, hung=("node2",))
+    marked(disable, site, settings, "node2", reason="on the bench")
+    begin = time.monotonic()
+    report = applied(site, settings)
+    assert time.monotonic() - begin < 5
+    assert (report.ok, actions(report)) == (True, [(f"{word}-a", "create", "done")])
+    assert report.nodes[1].left.endswith("on the bench")
+    looked = asyncio.run(status(site, settings, deadline=0.5))
+    assert looked.ok
+    assert [(node.name, node.reachable) for node in looked.nodes] == [("node1", True), ("node2", False)]
+
+
+def test_a_twin_stands_in_until_it_is_cleared(make_site: MakeSite, settings: Settings, seen: Seen, word: str) -> None:
+    twin = {"image": "tiny", "command": [PARK, "-c", "echo simulated; sleep 1000"]}
+    real = [sleeper(f"{word}-a", simulated=twin, environment={"REAL": "1"}), sleeper(f"{word}-b")]
+    site = make_site({"node1": real})
+    applied(site, settings)
+    report = marked(simulate, site, settings, "node1")
+    assert not report.ok
+    assert report.nodes[0].error == f"no twin is declared for {word}-b"
+    assert kinds(settings) == [(f"{word}-a", "simulated")]
+    assert actions(applied(site, settings)) == [(f"{word}-a", "recreate", "done")]
+    assert docker("logs", f"bluefleet-{word}-a") == "simulated"
+    assert asyncio.run(status(site, settings, deadline=5)).ok
+    marked(clear, site, settings, "node1")
+    assert actions(applied(site, settings)) == [(f"{word}-a", "recreate", "done")]
 
 
 def test_enabling_an_instance_of_a_disabled_node_says_that_the_node_still_is(

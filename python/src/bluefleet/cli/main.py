@@ -57,6 +57,7 @@ VERBS = {
     "enable": Verb(_MARK, "Put into use again what was disabled.", name="enable"),
     "disable": Verb(_MARK, "Take nodes or instances out of use, for plans too.", name="disable"),
     "cordon": Verb(_MARK, "Keep nodes or instances as they are: apply leaves them alone.", name="cordon"),
+    "simulate": Verb(_MARK, "Let declared twins stand in for instances.", name="simulate"),
     "clear": Verb(_MARK, "Take overrides away, so that it is as declared again.", name="clear"),
     "history": Verb("bluefleet.cli.history", "Show who did what, when, and what came of it."),
     "devices": Verb("bluefleet.cli.devices", "Show the devices that plans can name."),

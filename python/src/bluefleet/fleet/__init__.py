@@ -9,7 +9,7 @@ from bluefleet.fleet._history import HistoryEntry, caller
 from bluefleet.fleet._images import images_report
 from bluefleet.fleet._lock import NodeBusy
 from bluefleet.fleet._logs import InstanceLine, Wanted, logs
-from bluefleet.fleet._marks import clear, cordon, disable, enable
+from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
 from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
@@ -91,5 +91,6 @@ __all__ = [
     "operate",
     "plan",
     "select",
+    "simulate",
     "status",
 ]

@@ -1,6 +1,7 @@
-"""enable, disable, cordon and clear: overrides that change what is desired, and touch no container."""
+"""enable, disable, cordon, simulate and clear: overrides that change what is desired, and touch no container."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bluefleet.fleet._call import Call, each_node, recorded
 from bluefleet.fleet._operate import operation_report
@@ -27,6 +28,19 @@ async def disable(site: Site, settings: Settings, selection: Selection, call: Ca
 async def cordon(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
     """Keep it as it is: `apply` leaves it alone; plans may use it, and start, stop and restart work. Raises StateUnusable."""
     return await _mark(site, settings, selection, call, lambda chosen, now: _putting("cordoned", chosen, now, call))
+
+
+async def simulate(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
+    """Let the declared twins of the chosen instances stand in for them, from the next `apply` on. Raises StateUnusable.
+
+    Instances without a twin are told in the report and are not marked; a node is never marked as a whole.
+    """
+
+    def change(chosen: Chosen, now: Overrides) -> _Change:
+        with_twin = tuple(instance for instance in chosen.instances if instance.simulated is not None)
+        return _putting("simulated", replace(chosen, instances=with_twin, whole=False), now, call)
+
+    return await _mark(site, settings, selection, call, change)
 
 
 async def enable(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
@@ -87,7 +101,10 @@ def _taking(kinds: Sequence[OverrideKind], chosen: Chosen, now: Overrides) -> _C
 
 
 def _still(verb: str, chosen: Chosen, now: Overrides) -> str:
-    """Why an instance is not in use again although somebody enabled it: its node is not."""
+    """Why what was asked for is not so: an enabled instance of a disabled node, an instance without a twin."""
+    if verb == "simulate":
+        without = [instance.name for instance in chosen.instances if instance.simulated is None]
+        return f"no twin is declared for {', '.join(without)}" if without else ""
     node = next((one for one in now.of_node(chosen.node.name) if one.kind == "disabled"), None)
     if verb != "enable" or chosen.whole or node is None:
         return ""

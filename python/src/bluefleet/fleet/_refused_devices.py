@@ -19,6 +19,15 @@ def refused_devices(site: Site, overrides: Overrides) -> dict[str, str]:
     return found
 
 
+def silenced_devices(site: Site, overrides: Overrides) -> set[str]:
+    """Devices that need not answer: operators disabled or stopped what serves them."""
+    return {
+        placed.device.name
+        for placed in site.placed_devices()
+        if overrides.first(placed.node.name, placed.instance.name, "disabled", "stopped") is not None
+    }
+
+
 def write_refused(site: Site, overrides: Overrides, settings: Settings) -> None:
     """Write the file when it says something else. A plan that begins after this is told; one that runs goes on."""
     text = json.dumps({"schema_version": 1, "devices": refused_devices(site, overrides)}, indent=1, sort_keys=True)

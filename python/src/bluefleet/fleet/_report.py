@@ -132,6 +132,7 @@ class NodeResult(_Report):
     name: str
     error: str = ""
     remedy: str = ""
+    left: str = Field(default="", description="Who took the whole node out of use, when and why; it was not even asked")
     steps: list[StepResult] = Field(default_factory=list[StepResult])
 
     @property

@@ -13,6 +13,7 @@ from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._lock import owner
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._plan import drift, instance_of
+from bluefleet.fleet._refused_devices import silenced_devices
 from bluefleet.fleet._render import endpoint, selection
 from bluefleet.fleet._report import InstanceStatus, NodeStatus, StatusReport
 from bluefleet.fleet._selection import Chosen, Selection, select
@@ -33,7 +34,8 @@ async def status(
     """
     room = asyncio.Semaphore(NODES_AT_ONCE)
     state = State(settings.state_file)
-    looking = _Looking(site, settings, deadline, Overrides.now(state), remembered(state), measure_disks=measure_disks)
+    overrides = Overrides.now(state)
+    looking = _Looking(site, settings, deadline, overrides, remembered(state), measure_disks=measure_disks)
 
     async def look(one: Chosen) -> NodeStatus:
         async with room:
@@ -43,6 +45,9 @@ async def status(
     documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
     found = await asyncio.gather(*(look(one) for one in chosen or select(site)))
     known = await devices
+    silenced = silenced_devices(site, overrides)
+    troubled = {name: reason for name, reason in known.unreachable.items() if name not in silenced}
+    known = known.model_copy(update={"unreachable": troubled})
     ordered = sorted((_with_devices(site, node, known.unreachable) for node in found), key=_badness)
     services = await documents
     if measure_disks:

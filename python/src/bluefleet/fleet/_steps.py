@@ -91,6 +91,9 @@ class Steps:
         notes: list[str] = []
         if there is None or step.kind == "recreate":
             await self._make(engine, images, step, notes)
+        elif step.kind == "kill" and there.state == "restarting":
+            # There is no process to kill, only an engine's intent.
+            await engine.stop(there.id, 0)
         elif step.kind == "kill":
             await engine.kill(there.id)
             await _dead(engine, there, self._labels)

@@ -149,7 +149,37 @@ def test_logs_are_followed_through_a_restart(make_site: MakeSite, settings: Sett
     assert texts.count("begun") == 1
 
 
-def test_an_instance_without_a_container_and_a_hung_node_are_told_and_stop_no_other(
+def test_a_log_that_is_silent_is_followed_on_and_a_node_that_hangs_is_told(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bluefleet.engine._engine._SILENCE", 0.5)
+    speaks = [BASH, "-c", "for n in 1 2 3 4; do echo word $n; sleep 2; done; sleep 1000"]
+    site = make_site({"node1": [{"name": f"{word}-a", "image": "tiny", "stop_grace_seconds": 0, "command": speaks}]})
+    applied(site, settings)
+    found, troubles = asyncio.run(collect(site, settings, Wanted(follow=True), enough=4))
+    assert [one.line.text for one in found] == ["word 1", "word 2", "word 3", "word 4"]
+    assert troubles == []
+
+    away = site.model_copy(update={"nodes": [site.nodes[0].model_copy(update={"port": 1})]})
+
+    async def until_told() -> list[str]:
+        told: asyncio.Queue[str] = asyncio.Queue()
+
+        async def follow() -> None:
+            async for _ in logs(away, settings, select(away), Wanted(follow=True), told.put_nowait):
+                pass
+
+        following = asyncio.create_task(follow())
+        try:
+            return [await asyncio.wait_for(told.get(), 10)]
+        finally:
+            following.cancel()
+
+    (trouble,) = asyncio.run(until_told())
+    assert "nothing listens" in trouble
+
+
+def test_an_instance_without_a_container_is_told_and_stops_no_other(
     make_site: MakeSite, settings: Settings, seen: Seen, word: str
 ) -> None:
     site = make_site({"node1": [writer(f"{word}-a")], "node2": [writer(f"{word}-b")]})

@@ -100,6 +100,7 @@ def test_devices_are_listed_with_where_they_are(make_site: MakeSite, manager: Pa
             "instance": word,
             "state": "none",
             "unreachable": "",
+            "refused": "",
         }
     ]
     assert "bluefleet.devices.Axis" in RUN.invoke(devices.app, ["list"]).stdout

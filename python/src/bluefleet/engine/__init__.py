@@ -1,7 +1,7 @@
 """One node's Docker engine: reach it, ask it, change it, each with a deadline. The only importer of `docker`."""
 
 from bluefleet.engine._endpoint import ClientCertificate, Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._engine import Engine
+from bluefleet.engine._engine import READ_LOGS, Engine
 from bluefleet.engine._errors import (
     ContainerMissing,
     EngineError,
@@ -28,6 +28,7 @@ from bluefleet.engine._spec import (
 
 __all__ = [
     "LABEL",
+    "READ_LOGS",
     "SPEC_LABEL",
     "ClientCertificate",
     "Container",

@@ -9,7 +9,7 @@ import gzip
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import aclosing
 from importlib import import_module
 from pathlib import Path
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from bluefleet.engine._client import DockerApi
 
 _T = TypeVar("_T")
+# What an error of `Engine.logs` says was tried: a silence there need not be a fault.
+READ_LOGS = "read its logs"
 # How long a log that is followed may be silent before the engine is asked whether it is still there.
 _SILENCE = 10.0
 # Lines that a thread may be ahead of their reader.
 _AHEAD = 1000
+# How long such a thread waits before it looks whether there is still a reader.
+_LOOK_UP = 0.2
 
 
 class Engine:
@@ -174,7 +178,7 @@ class Engine:
                 time_, _, words = text.decode(errors="replace").rstrip("\n").partition(" ")
                 yield LogLine(time_, "stderr" if stream == 2 else "stdout", words)
 
-        async with aclosing(self._stream("read its logs", work)) as lines:
+        async with aclosing(self._stream(READ_LOGS, work)) as lines:
             async for line in lines:
                 yield line
 
@@ -223,21 +227,29 @@ class Engine:
         """What `work` yields in a thread of its own. The thread waits until each is taken, and ends with its reader."""
         await self._call("connect", self.deadlines.answer, lambda _: None)
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[_T | BaseException | None] = asyncio.Queue(_AHEAD)
+        queue: asyncio.Queue[_T | BaseException | None] = asyncio.Queue()
+        room = threading.Semaphore(_AHEAD)
         over = threading.Event()
 
         def put(item: "_T | BaseException | None") -> bool:
+            while not room.acquire(timeout=_LOOK_UP):
+                if over.is_set():
+                    return False
             try:
-                asyncio.run_coroutine_threadsafe(queue.put(item), loop).result()
-            except (CancelledError, RuntimeError):
+                loop.call_soon_threadsafe(queue.put_nowait, item)
+            except RuntimeError:
+                # Its reader has ended, and the loop with it.
                 return False
             return not over.is_set()
 
         def run() -> None:
+            from bluefleet.engine._client import translated
+
             try:
-                for item in self._connected(tried, self.deadlines.answer, work):
-                    if not put(item):
-                        return
+                with translated(self.endpoint, tried):
+                    for item in self._connected(tried, self.deadlines.answer, work):
+                        if not put(item):
+                            return
             except BaseException as error:  # noqa: BLE001 (carried to the reader, who sees it raised)
                 put(error)
             else:
@@ -246,6 +258,7 @@ class Engine:
         threading.Thread(target=run, daemon=True, name="engine-stream").start()
         try:
             while (item := await queue.get()) is not None:
+                room.release()
                 if isinstance(item, BaseException):
                     raise item
                 yield item
@@ -253,8 +266,6 @@ class Engine:
             over.set()
             if self._client is not None:
                 self._client.end_streams()
-            while not queue.empty():
-                queue.get_nowait()
 
     def _connected(self, tried: str, deadline: float, work: Callable[["DockerApi"], _T]) -> _T:
         from bluefleet.engine._client import connect, translated

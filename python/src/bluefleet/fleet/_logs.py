@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bluefleet.engine import Container, Engine, EngineError, EngineTimeout, LogLine
+from bluefleet.engine import READ_LOGS, Container, Engine, EngineError, EngineTimeout, LogLine
 from bluefleet.fleet._kept_logs import kept, lines
 from bluefleet.fleet._render import container_name, endpoint, selection
 from bluefleet.fleet._selection import Selection
@@ -102,7 +102,7 @@ class _Reader:
                     yield self._labelled(line)
             except EngineTimeout as error:
                 # Silence is no trouble as long as the engine answers, which the next look will tell.
-                if not self._wanted.follow or error.tried.startswith("connect"):
+                if not self._wanted.follow or not error.tried.startswith(READ_LOGS):
                     self._tell(error)
             except EngineError as error:
                 self._tell(error)

@@ -168,3 +168,17 @@ def test_a_state_file_of_a_later_version_is_told_in_three_lines(one: str, settin
         assert done.exit_code == 1
         assert "version 99" in done.stderr
         assert len(done.stderr.splitlines()) == 3
+
+
+def test_status_is_watched_until_ctrl_c(one: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = iter([None])
+
+    def pause(_seconds: float) -> None:
+        if next(pauses, "over") == "over":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("bluefleet.cli.status.time.sleep", pause)
+    done = bluefleet("status", "--watch", "--json", "--category", "camera")
+    assert done.exit_code == 0
+    looks = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [look["nodes"][0]["instances"][0]["name"] for look in looks] == [one, one]

@@ -135,12 +135,19 @@ class Fronts:
 
 
 def _relay(client: ssl.SSLSocket, engine: socket.socket) -> None:
-    """Both ways in one thread: OpenSSL's connections don't stand two."""
+    """Both ways in one thread: OpenSSL's connections don't stand two. An end of what the client says is passed on, too."""
+    sources = [client, engine]
     while True:
-        ready = [client] if client.pending() else select.select([client, engine], [], [])[0]
-        for source, target in ((client, engine), (engine, client)):
-            if source in ready:
-                data = source.recv(65536)
-                if not data:
-                    return
-                target.sendall(data)
+        ready = [client] if client in sources and client.pending() else select.select(sources, [], [])[0]
+        if client in ready:
+            data = client.recv(65536)
+            if data:
+                engine.sendall(data)
+            else:
+                sources = [engine]
+                engine.shutdown(socket.SHUT_WR)
+        if engine in ready:
+            data = engine.recv(65536)
+            if not data:
+                return
+            client.sendall(data)

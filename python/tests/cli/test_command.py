@@ -52,8 +52,8 @@ def ssh(tmp_path: Path) -> Path:
 
 def test_help_names_every_verb_and_loads_none_of_them():
     listed = bluefleet("--help").stdout
-    for verb in VERBS:
-        assert f"  {verb}" in listed
+    for name, verb in VERBS.items():
+        assert (f"  {name} " in listed) != verb.hidden
     code = "import sys; from bluefleet.cli.main import build; build([]); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "yaml", "docker", "ansible", "numpy"} & set(loaded)
@@ -67,6 +67,14 @@ def test_a_verb_runs_on_the_manager_with_its_own_words_streams_and_exit_code(lab
     assert asked[-3:] == ["172.30.77.10", "--", "bluefleet status --json 'node 1'"]
     assert f"UserKnownHostsFile={laboratory}/.state/ssh/known_hosts" in asked
     assert str(laboratory / ".state" / "ssh" / "id_ed25519") in asked
+
+
+def test_a_command_for_an_instance_arrives_as_it_was_typed(laboratory, ssh):
+    path = f"{ssh.parent}:{os.environ['PATH']}"
+    done = bluefleet("-i", laboratory, "exec", "-it", "node1/camera", "df", "-h", "/a b", PATH=path)
+    assert (done.returncode, done.stdout) == (0, "from there\n"), done.stderr
+    asked = Path(f"{ssh}.asked").read_text().splitlines()
+    assert asked[-1] == "bluefleet exec -it node1/camera df -h '/a b'"
 
 
 def test_a_manager_that_cannot_be_reached_is_told_in_three_lines(laboratory, ssh):

@@ -124,3 +124,19 @@ def test_a_device_that_dies_in_a_plan_is_named_in_words(engine: RunEngine, site:
     engine.subscribe(dies_after_the_first_event)
     with pytest.raises(DeviceLost, match=r"random_walk:x stopped answering during the plan"):
         engine(count([walk], 3, delay=0.5))
+
+
+def test_a_plan_is_refused_a_device_that_an_operator_disabled_until_it_is_enabled(
+    engine: RunEngine, tmp_path: Path
+) -> None:
+    refused = tmp_path / "refused.json"
+    site = Connections(refused_file=refused)
+    pinhole = Detector("mini:ph:", name="pinhole")
+    add(site, pinhole=pinhole)
+    engine.preprocessors.append(refuse_unreachable(site))
+    refused.write_text(json.dumps({"schema_version": 1, "devices": {"pinhole": "node1 is disabled by ada: leaks"}}))
+    with pytest.raises(DeviceUnreachable, match="device pinhole is not available: node1 is disabled by ada: leaks"):
+        engine(count([pinhole]))
+    assert site.unreachable() == {}
+    refused.write_text(json.dumps({"schema_version": 1, "devices": {}}))
+    engine(count([pinhole]))

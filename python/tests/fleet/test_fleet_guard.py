@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bluefleet.fleet import Settings
-from bluefleet.fleet._apply import _Guard
+from bluefleet.fleet._guard import Guard
 from bluefleet.fleet._queue import Queue, RunningPlan
 from bluefleet.model import Instance, Site
 
@@ -37,8 +37,8 @@ SITE = Site.model_validate(
 
 
 @pytest.fixture
-def guard(tmp_path: Path) -> _Guard:
-    return _Guard(SITE, Settings(etc=tmp_path, lib=tmp_path), permitted=True)
+def guard(tmp_path: Path) -> Guard:
+    return Guard(SITE, Settings(etc=tmp_path, lib=tmp_path), permitted=True)
 
 
 def running(queue_item: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> RunningPlan:
@@ -62,11 +62,11 @@ def running(queue_item: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> R
     ],
 )
 def test_a_plan_keeps_the_instances_that_it_uses_or_may_use(
-    item: dict[str, object], kept: set[str], guard: _Guard, monkeypatch: pytest.MonkeyPatch
+    item: dict[str, object], kept: set[str], guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = running(item, monkeypatch)
-    assert {instance.name for instance in (AXIS, OTHER, BARE) if guard._uses(plan, instance)} == kept
+    assert {instance.name for instance in (AXIS, OTHER, BARE) if guard.uses(plan, instance)} == kept
 
 
-def test_what_is_no_longer_declared_may_be_in_use(guard: _Guard, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert guard._uses(running({"name": "count", "args": [["thermo"]]}, monkeypatch), None)
+def test_what_is_no_longer_declared_may_be_in_use(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert guard.uses(running({"name": "count", "args": [["thermo"]]}, monkeypatch), None)

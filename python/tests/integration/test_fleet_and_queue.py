@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from bluefleet.fleet import ApplyReport, Settings, apply, devices_report, join, status
+from bluefleet.fleet import (
+    ApplyReport,
+    Call,
+    OperationVerb,
+    Overrides,
+    Settings,
+    State,
+    apply,
+    devices_report,
+    join,
+    operate,
+    select,
+    status,
+)
 from bluefleet.fleet._queue import Queue
 from bluefleet.model import Site
 from queue_stand_in import KEY, QueueStandIn
@@ -59,6 +72,23 @@ def test_an_instance_that_a_run_uses_is_not_recreated(
 
     assert applied(changed, settings, interrupt_runs=True).ok
     assert seen.ids()[f"bluefleet-{word}-axis"] != before[f"bluefleet-{word}-axis"]
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "restart"])
+def test_an_instance_that_a_run_uses_is_not_stopped_and_no_override_is_put(  # noqa: PLR0917 (fixtures)
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str, verb: OperationVerb
+) -> None:
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    applied(site, settings)
+    before = seen.inspect(f"bluefleet-{word}-axis")["State"]["StartedAt"]
+    queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
+    (step,) = asyncio.run(operate(site, settings, verb, select(site), Call(verb))).nodes[0].steps
+    assert step.outcome == "refused"
+    assert "run run-1 (scan) uses it" in step.detail
+    assert seen.inspect(f"bluefleet-{word}-axis")["State"]["StartedAt"] == before
+    assert Overrides.now(State(settings.state_file)).all == ()
+    report = asyncio.run(operate(site, settings, verb, select(site), Call(verb, interrupt_runs=True)))
+    assert [step.outcome for step in report.nodes[0].steps] == ["done"]
 
 
 def test_what_is_not_known_to_be_free_is_not_stopped(

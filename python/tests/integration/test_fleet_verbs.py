@@ -77,7 +77,7 @@ def test_an_unknown_node_is_an_error_that_lists_what_exists(make_site: MakeSite,
     manager.write_text(text(make_site({"node1": []})))
     found = RUN.invoke(status.app, ["node9"])
     assert found.exit_code == 2
-    assert "no node is called node9" in found.stderr
+    assert "no node or instance is called node9" in found.stderr
     assert "node1" in found.stderr
 
 
@@ -100,6 +100,7 @@ def test_devices_are_listed_with_where_they_are(make_site: MakeSite, manager: Pa
             "instance": word,
             "state": "none",
             "unreachable": "",
+            "refused": "",
         }
     ]
     assert "bluefleet.devices.Axis" in RUN.invoke(devices.app, ["list"]).stdout

@@ -47,7 +47,7 @@ class SiteRunEngine:
         self.RE.subscribe(Publisher(spool))
         SpoolWatch(spool, self.RE).start()
         self.RE.subscribe(run_table(_write_line))
-        self.connections = Connections(settings.connections_file)
+        self.connections = Connections(settings.connections_file, settings.devices_file.with_name("refused.json"))
         self.RE.preprocessors.append(refuse_unreachable(self.connections))
         self._declared: dict[str, Declared] = {}
 

@@ -9,9 +9,11 @@ import typer
 from bluefleet.cli._report import report
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
 
-    from bluefleet.fleet import Settings
+    from bluefleet.fleet import Selection, Settings
     from bluefleet.model import Site
 
 ALL_WELL, DEGRADED, INVALID, DIFFERS = 0, 1, 2, 3
@@ -22,7 +24,28 @@ _PIPE_WIDTH = 1000
 _T = TypeVar("_T")
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
-Nodes: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="[NODE]...", help="Only these nodes.")]
+Targets: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="TARGET", help="Only these: NODE, NODE/INSTANCE, or INSTANCE wherever it is."),
+]
+Categories: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--category", "-c", help="Only what is of this category; may be repeated.")
+]
+Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Everything, where no target is named.")]
+DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")]
+Reason: TypeAlias = Annotated[str, typer.Option("--reason", "-r", help="Why; status and history tell it.")]
+InterruptRuns: TypeAlias = Annotated[
+    bool, typer.Option("--interrupt-runs", help="Also what takes an instance away from a plan that runs.")
+]
+Wait: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        envvar="BLUEFLEET_WAIT", min=0.0, help="Seconds to wait for another operator who works on the same node."
+    ),
+]
+NodeDeadline: TypeAlias = Annotated[
+    float, typer.Option("--deadline", min=0.1, help="Seconds after which the work on a node counts as failed.")
+]
 Deadline: TypeAlias = Annotated[
     float,
     typer.Option(envvar="BLUEFLEET_DEADLINE", min=0.1, help="Seconds that each node has to answer."),
@@ -45,20 +68,54 @@ def refuse(what: str, where: str, remedy: str) -> NoReturn:
     raise typer.Exit(INVALID)
 
 
-def check_names(site: "Site", names: Sequence[str]) -> None:
-    """End with exit code 2 when a name is no node's, saying which there are."""
-    from bluefleet.fleet import NodeUnknown, only
+def chosen_of(site: "Site", targets: Sequence[str], categories: Sequence[str] = ()) -> "Selection":
+    """What was chosen; end with exit code 2 when a name is nothing of the site, saying what there is."""
+    from bluefleet.fleet import SelectionInvalid, select
 
     try:
-        only(site, names)
-    except NodeUnknown as error:
-        refuse(str(error), f"site {site.site}", f"Its nodes are {', '.join(error.known) or 'none'}")
+        return select(site, targets, categories)
+    except SelectionInvalid as error:
+        refuse(str(error), f"site {site.site}", error.remedy)
+
+
+def some_of(site: "Site", targets: Sequence[str], categories: Sequence[str], *, everything: bool) -> "Selection":
+    """What was chosen by a verb that changes something: all of the fleet only when that was said."""
+    if not targets and not categories and not everything:
+        refuse(
+            "nothing is chosen",
+            f"site {site.site}",
+            "Name nodes or instances, a --category, or say --all",
+        )
+    if targets and everything:
+        refuse("--all and targets contradict each other", f"site {site.site}", "Leave one of them out")
+    return chosen_of(site, targets, categories)
+
+
+def since_of(text: str) -> "datetime | None":
+    """The time that `10m`, `2h`, `3d` ago was, or that an ISO 8601 text says (UTC when it names no zone)."""
+    from datetime import UTC, datetime, timedelta
+
+    if not text:
+        return None
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}.get(text[-1])
+    try:
+        if unit is not None and text[:-1].isdecimal():
+            return datetime.now(UTC) - timedelta(**{unit: int(text[:-1])})
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        refuse(f"{text!r} is no time", "--since", "Right is 30s, 10m, 2h, 3d, or 2026-11-20T14:00")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def run(work: Coroutine[Any, Any, _T], unfinished: str) -> _T:
     """Run it; Ctrl-C ends the command and says what is half done."""
+    from bluefleet.fleet import StateUnusable
+
     try:
         return asyncio.run(work)
+    except StateUnusable as error:
+        report(str(error), str(error.file), error.remedy)
+        raise typer.Exit(DEGRADED) from error
     except KeyboardInterrupt as error:
         typer.echo(f"interrupted: {unfinished}", err=True)
         raise typer.Exit(DEGRADED) from error

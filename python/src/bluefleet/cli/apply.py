@@ -5,7 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluefleet.cli._fleet import ALL_WELL, DEGRADED, DIFFERS, AsJson, Nodes, check_names, declared, refuse, run
+from bluefleet.cli._fleet import (
+    ALL_WELL,
+    DEGRADED,
+    DIFFERS,
+    AsJson,
+    Categories,
+    InterruptRuns,
+    NodeDeadline,
+    Targets,
+    Wait,
+    chosen_of,
+    declared,
+    refuse,
+    run,
+)
+from bluefleet.cli._operation import show_node
 
 if TYPE_CHECKING:
     from bluefleet.fleet import ApplyReport
@@ -15,19 +30,28 @@ app = typer.Typer()
 
 @app.command()
 def apply(
-    nodes: Nodes = None,
+    targets: Targets = None,
+    *,
+    category: Categories = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; show what would be done, with exit code 3 if there is any.")
     ] = False,
-    interrupt_runs: Annotated[
-        bool, typer.Option("--interrupt-runs", help="Also what takes an instance away from a plan that runs.")
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as --check, with exit code 0.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Make containers anew also where nothing differs.")
     ] = False,
+    interrupt_runs: InterruptRuns = False,
     stdin: Annotated[
         bool, typer.Option("--stdin", help="With --check: take the declared site from standard input.")
     ] = False,
+    wait: Wait = 10.0,
+    deadline: NodeDeadline = 1800.0,
     as_json: AsJson = False,
 ) -> None:
-    """Make what runs equal to what is declared: exit code 1 when something failed, 3 when `--check` found something."""
+    """Make what runs equal to what is desired: exit code 1 when something failed, 3 when `--check` found something.
+
+    Desired is what is declared, and the overrides that `status` shows.
+    """
     from bluefleet.fleet import Settings
     from bluefleet.fleet import apply as make_so
 
@@ -35,13 +59,16 @@ def apply(
     if stdin and not check:
         refuse("--stdin is for --check only", "bluefleet apply", "What is applied is what site.yml put on the manager")
     site = declared(settings, sys.stdin.read() if stdin else None)
-    check_names(site, nodes or [])
+    chosen = chosen_of(site, targets or [], category or [])
     found = run(
         make_so(
             site,
             settings,
-            nodes=nodes or [],
-            check=check,
+            chosen=chosen,
+            check=check or dry_run,
+            force=force,
+            wait=wait,
+            deadline=deadline,
             interrupt_runs=interrupt_runs,
             progress=lambda line: typer.echo(line, err=True),
         ),
@@ -57,19 +84,11 @@ def apply(
 
 def _summarize(found: "ApplyReport") -> None:
     """What was, or would be, done; what failed comes last, each in a line of its own."""
-    steps = [(node.name, step) for node in found.nodes for step in node.steps]
-    if found.check:
-        for node, step in steps:
-            typer.echo(f"{node}/{step.instance}: would {step.action}: {step.reason}", err=True)
-    if not steps:
+    if not any(step.outcome != "held" for node in found.nodes for step in node.steps):
         typer.echo("no instance has to be touched", err=True)
     devices = found.devices
     verb = "would change" if found.check else "changed"
     words = f": {devices.detail}" if devices.detail else ""
     typer.echo(f"devices: {verb if devices.changed else 'unchanged'}, {devices.state}{words}", err=True)
-    for node in found.nodes:
-        if node.error:
-            typer.echo(f"failed: {node.name}: {node.error}. {node.remedy}", err=True)
-    for node, step in steps:
-        if step.outcome in {"failed", "refused"}:
-            typer.echo(f"{step.outcome}: {node}/{step.instance}: {step.action}: {step.detail}", err=True)
+    for node in sorted(found.nodes, key=lambda node: not node.ok, reverse=True):
+        show_node(node, planned=found.check)

@@ -2,7 +2,7 @@
 
 import typer
 
-from bluefleet.cli._fleet import AsJson, Deadline, console, declared, run
+from bluefleet.cli._fleet import AsJson, Categories, Deadline, Targets, chosen_of, console, declared, run
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -13,12 +13,19 @@ def devices() -> None:
 
 
 @app.command(name="list")
-def list_devices(deadline: Deadline = 5.0, as_json: AsJson = False) -> None:
-    """Show every declared device: its class, where it is served, and whether the queue's worker knows it."""
+def list_devices(
+    targets: Targets = None, category: Categories = None, deadline: Deadline = 5.0, as_json: AsJson = False
+) -> None:
+    """Show declared devices: their class, where they are served, whether the worker knows them and plans may use them."""
     from bluefleet.fleet import Settings, devices_report
 
     settings = Settings()
-    found = devices_report(declared(settings), settings, deadline=deadline)
+    site = declared(settings)
+    chosen = chosen_of(site, targets or [], category or [])
+    found = devices_report(site, settings, deadline=deadline)
+    placed = {(node.name, instance.name) for node, instance in chosen.placed}
+    shown = [device for device in found.devices if (device.node, device.instance) in placed]
+    found = found.model_copy(update={"devices": shown})
     if as_json:
         typer.echo(found.model_dump_json())
         return
@@ -29,6 +36,7 @@ def list_devices(deadline: Deadline = 5.0, as_json: AsJson = False) -> None:
         table.add_column(heading, no_wrap=True)
     for device in found.devices:
         answers = f"no: {device.unreachable}" if device.unreachable else "yes" if device.state == "loaded" else "-"
+        answers = f"refused: {device.refused}" if device.refused else answers
         table.add_row(
             device.name, device.device_class, device.prefix, device.node, device.instance, device.state, answers
         )

@@ -20,25 +20,54 @@ _HELP = ("-h", "--help")
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: its module, and which of its sub-verbs run where they are typed (`*`: all of them)."""
+    """A verb: its module and what it is called there, and which of its sub-verbs run where they are typed (`*`: all)."""
 
     module: str
     help: str
     local: tuple[str, ...] = ()
+    name: str = "app"
+    hidden: bool = False
+    # What follows its first word is another program's.
+    passes_on: bool = False
+
+    def own(self, arguments: Sequence[str]) -> Sequence[str]:
+        """Those of the arguments that are this command's to understand."""
+        if not self.passes_on:
+            return arguments
+        first = next((position for position, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
+        return arguments[:first]
 
     def runs_here(self, arguments: Sequence[str]) -> bool:
         """Say whether the verb with these arguments belongs on the control machine."""
         return "*" in self.local or bool(arguments and arguments[0] in self.local)
 
 
+_OPERATE = "bluefleet.cli.operate"
+_MARK = "bluefleet.cli.mark"
 VERBS = {
     "status": Verb("bluefleet.cli.status", "Show every node and instance, worst first, with the reason."),
-    "apply": Verb("bluefleet.cli.apply", "Make what runs equal to what is declared."),
+    "apply": Verb("bluefleet.cli.apply", "Make what runs equal to what is desired."),
+    "reconnect": Verb("bluefleet.cli.apply", "The same as apply."),
+    "start": Verb(_OPERATE, "Start instances, and end what `stop` said.", name="start"),
+    "stop": Verb(_OPERATE, "Stop instances; they stay stopped until `start` or `clear`.", name="stop"),
+    "restart": Verb(_OPERATE, "Stop instances and start them again, as they are.", name="restart"),
+    "kill": Verb(_OPERATE, "End instances at once; they stay stopped, too.", name="kill"),
+    "logs": Verb("bluefleet.cli.logs", "Show what instances wrote, before they were made anew too."),
+    "exec": Verb("bluefleet.cli.execute", "Run a command inside an instance.", passes_on=True),
+    "enable": Verb(_MARK, "Put into use again what was disabled.", name="enable"),
+    "disable": Verb(_MARK, "Take nodes or instances out of use, for plans too.", name="disable"),
+    "cordon": Verb(_MARK, "Keep nodes or instances as they are: apply leaves them alone.", name="cordon"),
+    "simulate": Verb(_MARK, "Let declared twins stand in for instances.", name="simulate"),
+    "clear": Verb(_MARK, "Take overrides away, so that it is as declared again.", name="clear"),
+    "history": Verb("bluefleet.cli.history", "Show who did what, when, and what came of it."),
     "devices": Verb("bluefleet.cli.devices", "Show the devices that plans can name."),
+    "images": Verb("bluefleet.cli.images", "Show which images are on which nodes."),
     "documents": Verb("bluefleet.cli.documents", "Follow the document stream, or verify a run.", local=("listen",)),
     "validate": Verb("bluefleet.cli.validate", "Check an inventory before any host is touched.", local=("*",)),
     "site": Verb("bluefleet.cli.site", "Show addresses and credential files of the site.", local=("*",)),
     "first-scan": Verb("bluefleet.cli.first_scan", "Queue a scan and read it back: proof of the site.", local=("*",)),
+    "completion": Verb("bluefleet.cli.completion", "Print the shell's part of completion.", local=("*",)),
+    "complete": Verb("bluefleet.cli.completion", "What may come next.", local=("*",), name="next_word", hidden=True),
 }
 
 
@@ -65,6 +94,8 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         callback=choose_site,
         no_args_is_help=True,
+        # On the manager sudo takes away the environment by which typer's own completion asks; `completion` does it.
+        add_completion=False,
         pretty_exceptions_enable=False,
         # Rich would double the time that --help takes.
         rich_markup_mode=None,
@@ -73,8 +104,10 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     used, rest, site_given = _split(arguments)
     for name, verb in VERBS.items():
         if name != used:
-            app.command(name, help=verb.help)(_nothing)
-        elif verb.runs_here(rest) or set(rest) & set(_HELP) or (MANAGER_SITE_FILE.exists() and not site_given):
+            app.command(name, help=verb.help, hidden=verb.hidden)(_nothing)
+        elif (
+            verb.runs_here(rest) or set(verb.own(rest)) & set(_HELP) or (MANAGER_SITE_FILE.exists() and not site_given)
+        ):
             _add(app, name, verb)
         else:
             app.command(
@@ -110,11 +143,12 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, Sequence[str], bool]:
 
 
 def _add(app: typer.Typer, name: str, verb: Verb) -> None:
-    of_verb: typer.Typer = import_module(verb.module).app
+    of_verb: typer.Typer = getattr(import_module(verb.module), verb.name)
     if of_verb.registered_callback is None and len(of_verb.registered_commands) == 1:
-        only = of_verb.registered_commands[0].callback
-        if only is not None:
-            app.command(name, help=verb.help)(only)
+        only = of_verb.registered_commands[0]
+        if only.callback is not None:
+            words = only.callback.__doc__ or verb.help
+            app.command(name, help=words, context_settings=only.context_settings, hidden=verb.hidden)(only.callback)
     else:
         app.add_typer(of_verb, name=name, help=verb.help)
 

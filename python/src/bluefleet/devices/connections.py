@@ -49,10 +49,12 @@ class Connection:
 class Connections:
     """The devices of the site in one RunEngine, each with its state, kept up in the background."""
 
-    def __init__(self, state_file: Path | None = None) -> None:
+    def __init__(self, state_file: Path | None = None, refused_file: Path | None = None) -> None:
+        """``state_file`` is written, for the fleet; ``refused_file`` is the fleet's: what operators disabled."""
         self._devices: dict[str, Any] = {}
         self._states: dict[str, Connection] = {}
         self._state_file = state_file
+        self._refused_file = refused_file
         self._keeping: asyncio.Task[None] | None = None
         self._asking: dict[int, asyncio.Task[str | None]] = {}
 
@@ -92,9 +94,20 @@ class Connections:
 
     async def check(self, device: Any) -> str | None:
         """Ask a device now; the answer is why a plan can't use it, or nothing."""
+        refused = self._disabled().get(device.name)
+        if refused is not None:
+            # It may well answer: its connection is another matter.
+            return refused
         reason = await self._why_not(device, CHECK_DEADLINE)
         self._note({device.name: reason})
         return reason
+
+    def _disabled(self) -> dict[str, str]:
+        """Name and reason of every device that an operator took out of use, as it is now."""
+        try:
+            return dict(json.loads(self._refused_file.read_bytes())["devices"]) if self._refused_file else {}
+        except FileNotFoundError:
+            return {}
 
     async def _keep_trying(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """One node's Docker engine: reach it, ask it, change it, each with a deadline. The only importer of `docker`."""
 
 from bluefleet.engine._endpoint import ClientCertificate, Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._engine import Container, Engine, Observation
+from bluefleet.engine._engine import READ_LOGS, Engine
 from bluefleet.engine._errors import (
     ContainerMissing,
     EngineError,
@@ -9,9 +9,12 @@ from bluefleet.engine._errors import (
     EngineRefused,
     EngineTimeout,
     EngineUnreachable,
+    ExecTimeout,
     ImageMissing,
     NameTaken,
 )
+from bluefleet.engine._seen import Container, Executed, LocalImage, LogLine, Observation
+from bluefleet.engine._session import Streams
 from bluefleet.engine._spec import (
     LABEL,
     SPEC_LABEL,
@@ -25,6 +28,7 @@ from bluefleet.engine._spec import (
 
 __all__ = [
     "LABEL",
+    "READ_LOGS",
     "SPEC_LABEL",
     "ClientCertificate",
     "Container",
@@ -38,13 +42,18 @@ __all__ = [
     "EngineRefused",
     "EngineTimeout",
     "EngineUnreachable",
+    "ExecTimeout",
+    "Executed",
     "HealthCheck",
     "HostDevice",
     "ImageMissing",
     "Limit",
+    "LocalImage",
+    "LogLine",
     "Mount",
     "NameTaken",
     "Observation",
     "PublishedPort",
     "RegistryLogin",
+    "Streams",
 ]

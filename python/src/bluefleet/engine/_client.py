@@ -7,11 +7,14 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol, TypeVar, cast
 
 import requests.exceptions
+import urllib3.exceptions
 from docker.api.client import APIClient
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -47,12 +50,25 @@ class DockerApi(Protocol):
     def create_container_from_config(self, config: Mapping[str, Any], name: str) -> dict[str, Any]: ...
     def start(self, container: str) -> None: ...
     def stop(self, container: str, timeout: int) -> None: ...
+    def kill(self, container: str) -> None: ...
     def remove_container(self, container: str, *, force: bool) -> None: ...
     def images(self) -> list[dict[str, Any]]: ...
     def inspect_image(self, image: str) -> dict[str, Any]: ...
     def pull(
         self, repository: str, tag: str, *, stream: bool, decode: bool, auth_config: Mapping[str, str] | None
     ) -> Iterator[dict[str, Any]]: ...
+    def log_frames(
+        self, container: str, *, follow: bool, since: float, tail: int | None
+    ) -> Iterator[tuple[int, bytes]]: ...
+    def exec_create(
+        self, container: str, cmd: Sequence[str], *, stdin: bool, tty: bool, user: str
+    ) -> dict[str, Any]: ...
+    def exec_frames(self, identity: str) -> Iterator[tuple[int, bytes]]: ...
+    def exec_connect(self, identity: str, *, tty: bool) -> AbstractContextManager[tuple[Any, bytes]]: ...
+    def end_streams(self) -> None: ...
+    def exec_resize(self, exec_id: str, height: int, width: int) -> None: ...
+    def exec_inspect(self, exec_id: str) -> dict[str, Any]: ...
+    def clock_skew(self) -> float: ...
     def close(self) -> None: ...
 
 
@@ -66,6 +82,10 @@ class _Client(APIClient):
             tls=_tls(endpoint) or False,
             use_ssh_client=True,
         )
+        # The node's clock less ours is between these; every answer tells its second.
+        self._skew = (float("-inf"), float("inf"))
+        self._streams: list[requests.Response] = []
+        self.hooks["response"].append(self._compare_clocks)
         # With it, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE would replace the engine CA, and a proxy could be dialled.
         self.trust_env = False
 
@@ -77,11 +97,88 @@ class _Client(APIClient):
         seconds: float = self._allowed.seconds
         return {**kwargs, "timeout": (min(self._connect, seconds), seconds)}
 
+    def _compare_clocks(self, response: requests.Response, *_arguments: object, **_options: object) -> None:
+        now = time.time()
+        with suppress(KeyError, ValueError):
+            said = parsedate_to_datetime(response.headers["Date"]).timestamp()
+            asked = now - response.elapsed.total_seconds()
+            self._skew = (max(self._skew[0], said - now), min(self._skew[1], said + 1 - asked))
+
+    def clock_skew(self) -> float:
+        """Seconds by which the node's clock is ahead (or, less than 0, behind) at least; 0 when it may be right."""
+        least, most = self._skew
+        return least if least > 0 else most if most < 0 else 0.0
+
+    def log_frames(
+        self, container: str, *, follow: bool, since: float, tail: int | None
+    ) -> Iterator[tuple[int, bytes]]:
+        """What it wrote: 1 for stdout or 2 for stderr, and a line with its time."""
+        wanted = {"stdout": 1, "stderr": 1, "timestamps": 1, "follow": int(follow)}
+        return self._frames_of(
+            "_get", f"/containers/{container}/logs", params={**wanted, "since": f"{since:.9f}", "tail": _all(tail)}
+        )
+
+    def exec_frames(self, identity: str) -> Iterator[tuple[int, bytes]]:
+        """Run what `exec_create` made, and what it writes; ends when it ends."""
+        return self._frames_of("_post_json", f"/exec/{identity}/start", data={"Tty": False, "Detach": False})
+
+    @contextmanager
+    def exec_connect(self, identity: str, *, tty: bool) -> Generator[tuple[Any, bytes], None, None]:
+        """Run what `exec_create` made: the socket to it, and what was read of it already, together with the headers."""
+        untyped = cast("Any", self)
+        response = untyped._post_json(
+            untyped._url(f"/exec/{identity}/start"),
+            headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+            data={"Tty": tty, "Detach": False},
+            stream=True,
+        )
+        untyped._raise_for_status(response)
+        buffered = response.raw._fp.fp
+        link = getattr(buffered.raw, "_sock", buffered.raw)
+        link.setblocking(False)
+        try:
+            early = bytes(buffered.peek())
+        except (ssl.SSLWantReadError, BlockingIOError):
+            early = b""
+        with closing(link), closing(response):
+            yield link, early
+
+    def _frames_of(self, method: str, path: str, **options: Any) -> Iterator[tuple[int, bytes]]:
+        # docker-py's own readers wait for ever for an engine that went away; what they are made of has no types.
+        untyped = cast("Any", self)
+        response = cast("requests.Response", getattr(untyped, method)(untyped._url(path), stream=True, **options))
+        untyped._raise_for_status(response)
+        self._streams.append(response)
+        return _frames(response)
+
+    def end_streams(self) -> None:
+        """What is being read ends now, in whatever thread that is: nobody wants it any more."""
+        for response in self._streams:
+            with suppress(OSError, AttributeError):
+                link = cast("Any", response.raw)._fp.fp.raw._sock
+                socket.socket.shutdown(link, socket.SHUT_RDWR)
+
     def negotiate(self) -> dict[str, Any]:
         """The engine's version; from here on both sides' newest common API is spoken."""
         answer = self.version(api_version=False)
         self._version = min(str(answer["ApiVersion"]), DEFAULT_DOCKER_API_VERSION, key=_order)
         return answer
+
+
+def _all(tail: int | None) -> int | str:
+    return "all" if tail is None else tail
+
+
+def _frames(response: requests.Response) -> Iterator[tuple[int, bytes]]:
+    """Docker's own framing: a byte for the stream, three of nothing, four for the length."""
+    with closing(response):
+        try:
+            while header := response.raw.read(8):
+                yield header[0], response.raw.read(int.from_bytes(header[4:8], "big"))
+        except urllib3.exceptions.TimeoutError as error:
+            raise requests.exceptions.ReadTimeout from error
+        except urllib3.exceptions.HTTPError as error:
+            raise requests.exceptions.ConnectionError(error) from error
 
 
 def connect(endpoint: Endpoint, deadlines: Deadlines) -> DockerApi:

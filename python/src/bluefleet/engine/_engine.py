@@ -5,58 +5,35 @@ passed; it is a daemon thread and keeps no process alive. An engine that missed 
 """
 
 import asyncio
+import gzip
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from datetime import datetime
+from contextlib import aclosing
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._errors import EngineRefused, EngineTimeout, ImageMissing
+from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
+from bluefleet.engine._seen import Executed, LocalImage, LogLine, Observation, container_of
+from bluefleet.engine._session import Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec
 
 if TYPE_CHECKING:
     from bluefleet.engine._client import DockerApi
 
 _T = TypeVar("_T")
-_NEVER = "0001-01-01T00:00:00Z"
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container as its engine reports it. Times are None when there are none (never started, still running)."""
-
-    id: str
-    name: str
-    labels: Mapping[str, str]
-    image: str
-    state: str
-    health: str
-    restarts: int
-    exit_code: int
-    reason: str
-    started: datetime | None
-    finished: datetime | None
-
-    @property
-    def running(self) -> bool:
-        return self.state == "running"
-
-    @property
-    def digest(self) -> str:
-        """The digest it was created from; empty if it was not created by digest."""
-        return self.image.partition("@")[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What an engine says of itself and of the containers that were asked for."""
-
-    version: str
-    containers: tuple[Container, ...]
+# What an error of `Engine.logs` says was tried: a silence there need not be a fault.
+READ_LOGS = "read its logs"
+# How long a log that is followed may be silent before the engine is asked whether it is still there.
+_SILENCE = 10.0
+# Lines that a thread may be ahead of their reader.
+_AHEAD = 1000
+# How long such a thread waits before it looks whether there is still a reader.
+_LOOK_UP = 0.2
 
 
 class Engine:
@@ -86,8 +63,8 @@ class Engine:
         def ask(client: "DockerApi") -> Observation:
             from bluefleet.engine._client import inspect_all
 
-            containers = tuple(_container(found) for found in inspect_all(client, selection))
-            return Observation(version=self._version, containers=containers)
+            containers = tuple(container_of(found) for found in inspect_all(client, selection))
+            return Observation(version=self._version, containers=containers, clock_skew=client.clock_skew())
 
         return await self._call("look at its containers", self.deadlines.answer, ask)
 
@@ -135,6 +112,91 @@ class Engine:
             "stop a container", self.deadlines.change + grace, lambda client: client.stop(container, grace)
         )
 
+    async def kill(self, container: str) -> None:
+        """End a container's processes at once."""
+        await self._call("kill a container", self.deadlines.change, lambda client: client.kill(container))
+
+    async def execute(self, container: str, command: Sequence[str], *, within: float) -> Executed:
+        """Run a command inside a running container. Raises ExecTimeout when it has not ended `within` seconds."""
+        tried = f"run {command[0]} in a container"
+
+        def work(client: "DockerApi") -> Executed:
+            end = time.monotonic() + within
+            output = {1: bytearray(), 2: bytearray()}
+            made = client.exec_create(container, list(command), stdin=False, tty=False, user="")
+            client.allow(within)
+            try:
+                for stream, text in client.exec_frames(made["Id"]):
+                    output[stream] += text
+                    if time.monotonic() > end:
+                        raise ReadTimeout
+            except ReadTimeout:
+                raise ExecTimeout(
+                    self.endpoint.node, tried, f"not done within {within:g} s", "It may still be at work there"
+                ) from None
+            code = int(client.exec_inspect(made["Id"])["ExitCode"] or 0)
+            return Executed(code, bytes(output[1]), bytes(output[2]))
+
+        from requests.exceptions import ReadTimeout
+
+        # The engine is not to blame for a command that hangs: it is given longer than that.
+        return await self._call(tried, within + self.deadlines.answer, work)
+
+    async def converse(self, container: str, command: Sequence[str], streams: Streams) -> int:
+        """Run a command inside a running container with these streams until it ends; returns its exit code."""
+        await self._call("connect", self.deadlines.answer, lambda _: None)
+
+        def work(client: "DockerApi") -> int:
+            return converse(client, container, command, streams)
+
+        tried = f"run {command[0]} in a container"
+        return await _in_thread(lambda: self._connected(tried, self.deadlines.answer, work), None)
+
+    async def save_logs(self, container: str, file: Path) -> None:
+        """Write all that the container wrote, each line with its time, to a compressed file."""
+
+        def work(client: "DockerApi") -> None:
+            new = file.with_name(f".{file.name}.new")
+            with gzip.open(new, "wb", compresslevel=1) as packed:
+                for _, text in client.log_frames(container, follow=False, since=0, tail=None):
+                    packed.write(text)
+            new.replace(file)
+
+        await self._call("save the logs of a container", self.deadlines.change, work)
+
+    async def logs(
+        self, container: str, *, follow: bool = False, since: float = 0.0, tail: int | None = None
+    ) -> AsyncGenerator[LogLine, None]:
+        """What the container wrote, line by line; with `follow` until it ends.
+
+        With `follow`, an engine that says nothing for a while raises EngineTimeout, as one that is gone would.
+        """
+
+        def work(client: "DockerApi") -> Iterator[LogLine]:
+            client.allow(_SILENCE if follow else self.deadlines.answer)
+            for stream, text in client.log_frames(container, follow=follow, since=since, tail=tail):
+                time_, _, words = text.decode(errors="replace").rstrip("\n").partition(" ")
+                yield LogLine(time_, "stderr" if stream == 2 else "stdout", words)
+
+        async with aclosing(self._stream(READ_LOGS, work)) as lines:
+            async for line in lines:
+                yield line
+
+    async def images(self) -> list[LocalImage]:
+        """All images on the node."""
+
+        def ask(client: "DockerApi") -> list[LocalImage]:
+            return [
+                LocalImage(
+                    id=str(image["Id"]),
+                    digests=frozenset(str(one).partition("@")[2] for one in image.get("RepoDigests") or ()),
+                    bytes=int(image["Size"]),
+                )
+                for image in client.images()
+            ]
+
+        return await self._call("list its images", self.deadlines.answer, ask)
+
     async def remove(self, container: str) -> None:
         """Remove a container. Its named volumes stay."""
         await self._call(
@@ -161,6 +223,50 @@ class Engine:
             self._lost = error
             raise
 
+    async def _stream(self, tried: str, work: Callable[["DockerApi"], Iterator[_T]]) -> AsyncGenerator[_T, None]:
+        """What `work` yields in a thread of its own. The thread waits until each is taken, and ends with its reader."""
+        await self._call("connect", self.deadlines.answer, lambda _: None)
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[_T | BaseException | None] = asyncio.Queue()
+        room = threading.Semaphore(_AHEAD)
+        over = threading.Event()
+
+        def put(item: "_T | BaseException | None") -> bool:
+            while not room.acquire(timeout=_LOOK_UP):
+                if over.is_set():
+                    return False
+            try:
+                loop.call_soon_threadsafe(queue.put_nowait, item)
+            except RuntimeError:
+                # Its reader has ended, and the loop with it.
+                return False
+            return not over.is_set()
+
+        def run() -> None:
+            from bluefleet.engine._client import translated
+
+            try:
+                with translated(self.endpoint, tried):
+                    for item in self._connected(tried, self.deadlines.answer, work):
+                        if not put(item):
+                            return
+            except BaseException as error:  # noqa: BLE001 (carried to the reader, who sees it raised)
+                put(error)
+            else:
+                put(None)
+
+        threading.Thread(target=run, daemon=True, name="engine-stream").start()
+        try:
+            while (item := await queue.get()) is not None:
+                room.release()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+        finally:
+            over.set()
+            if self._client is not None:
+                self._client.end_streams()
+
     def _connected(self, tried: str, deadline: float, work: Callable[["DockerApi"], _T]) -> _T:
         from bluefleet.engine._client import connect, translated
 
@@ -175,7 +281,7 @@ class Engine:
             return work(self._client)
 
 
-async def _in_thread(work: Callable[[], _T], deadline: float) -> _T:
+async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
     answer: Future[_T] = Future()
     # From here on it can't be cancelled: an abandoned thread delivers to nobody, and that is no error.
     answer.set_running_or_notify_cancel()
@@ -190,29 +296,6 @@ async def _in_thread(work: Callable[[], _T], deadline: float) -> _T:
 
     threading.Thread(target=run, daemon=True, name="engine").start()
     return await asyncio.wait_for(asyncio.wrap_future(answer), deadline)
-
-
-def _container(inspected: Mapping[str, Any]) -> Container:
-    state = inspected["State"]
-    return Container(
-        id=inspected["Id"],
-        name=str(inspected["Name"]).removeprefix("/"),
-        labels=inspected["Config"].get("Labels") or {},
-        image=inspected["Config"]["Image"],
-        state=state["Status"],
-        # Of a container that does not run, the engine still tells what the last check said.
-        health=state.get("Health", {}).get("Status", "") if state["Running"] else "",
-        restarts=inspected["RestartCount"],
-        exit_code=state["ExitCode"],
-        reason=state.get("Error", ""),
-        started=_time(state["StartedAt"]),
-        finished=None if state["Running"] else _time(state["FinishedAt"]),
-    )
-
-
-def _time(text: str) -> datetime | None:
-    """Docker writes nanoseconds, and the year 1 for never."""
-    return None if text == _NEVER else datetime.fromisoformat(text[:19] + "+00:00")
 
 
 def _local(client: "DockerApi", reference: str, digest: str) -> str:

@@ -35,6 +35,10 @@ class ContainerMissing(EngineError):
     """The container is not on the node (any more)."""
 
 
+class ExecTimeout(EngineError):
+    """A command inside a container did not end in its time; the engine is well."""
+
+
 class NameTaken(EngineError):
     """A container of that name exists and is not this site's."""
 

@@ -1,7 +1,17 @@
 """The fleet: desired (what the site declares) against actual (what its engines run)."""
 
+from bluefleet.fleet import _history as history
 from bluefleet.fleet._apply import apply
+from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._exec import NotRunning, execute
+from bluefleet.fleet._history import HistoryEntry, caller
+from bluefleet.fleet._images import images_report
+from bluefleet.fleet._lock import NodeBusy
+from bluefleet.fleet._logs import InstanceLine, Wanted, logs
+from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
+from bluefleet.fleet._operate import OperationVerb, operate
+from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
@@ -10,39 +20,77 @@ from bluefleet.fleet._report import (
     DevicesReport,
     DevicesResult,
     DevicesStatus,
+    HistoryReport,
+    ImagePlace,
+    ImagesReport,
     InstanceStatus,
+    NodeImages,
     NodeResult,
     NodeStatus,
+    OperationReport,
     StatusReport,
     StepResult,
 )
-from bluefleet.fleet._selection import NodeUnknown, only
+from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import instances_status, status
 
 __all__ = [
+    "OVERRIDE_KINDS",
     "ApplyReport",
+    "Call",
+    "Chosen",
     "DeviceEntry",
     "DevicesReport",
     "DevicesResult",
     "DevicesStatus",
+    "HistoryEntry",
+    "HistoryReport",
+    "ImagePlace",
+    "ImagesReport",
+    "InstanceLine",
     "InstanceStatus",
+    "NodeBusy",
+    "NodeImages",
     "NodeResult",
     "NodeStatus",
-    "NodeUnknown",
+    "NotRunning",
+    "OperationReport",
+    "OperationVerb",
+    "Override",
+    "OverrideKind",
+    "Overrides",
+    "Selection",
+    "SelectionInvalid",
     "Settings",
+    "State",
+    "StateUnusable",
     "StatusReport",
     "Step",
     "StepResult",
+    "Wanted",
     "apply",
+    "caller",
+    "categories_of",
+    "clear",
     "container_spec",
+    "cordon",
     "database",
     "devices_report",
+    "disable",
     "drift",
+    "enable",
     "endpoint",
+    "execute",
+    "history",
+    "images_report",
     "instances_status",
     "join",
-    "only",
+    "logs",
+    "operate",
     "plan",
+    "select",
+    "simulate",
     "status",
 ]

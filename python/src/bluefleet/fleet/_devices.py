@@ -3,15 +3,18 @@
 import asyncio
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bluefleet.fleet._connections import unreachable
+from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._queue import Queue, QueueError, QueueState
+from bluefleet.fleet._refused_devices import refused_devices
 from bluefleet.fleet._report import DeviceEntry, DevicesReport, DevicesResult, DevicesState, DevicesStatus
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State
+from bluefleet.fleet._whole_file import write_whole
 from bluefleet.model import PlacedDevice, Site
 
 # Seconds between two looks at a worker that is busy. Each look costs the queue a millisecond.
@@ -53,7 +56,7 @@ def sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
     text = database(site)
     written = _differs(settings.devices_file, text)
     if written and not check:
-        _write(settings.devices_file, text)
+        write_whole(settings.devices_file, text)
     queue = Queue.of(site, settings)
     if queue is None:
         return DevicesResult(changed=written, state="none", detail="the site has no acquisition pod")
@@ -111,8 +114,9 @@ def devices_status(site: Site, settings: Settings, *, deadline: float) -> Device
 
 
 def devices_report(site: Site, settings: Settings, *, deadline: float) -> DevicesReport:
-    """Every declared device, where it is served, and whether the worker knows it."""
+    """Every declared device, where it is served, and whether the worker knows it. Raises StateUnusable."""
     status = devices_status(site, settings, deadline=deadline)
+    refused = refused_devices(site, Overrides.now(State(settings.state_file)))
 
     def state_of(name: str) -> DevicesState:
         if status.state != "pending":
@@ -128,6 +132,7 @@ def devices_report(site: Site, settings: Settings, *, deadline: float) -> Device
             instance=placed.instance.name,
             state=state_of(placed.device.name),
             unreachable=status.unreachable.get(placed.device.name, ""),
+            refused=refused.get(placed.device.name, ""),
         )
         for placed in site.placed_devices()
     ]
@@ -165,20 +170,8 @@ def _mark(settings: Settings, *, pending: bool) -> None:
 
 def _tell(settings: Settings, text: str) -> None:
     if not _was_told(settings, text):
-        _write(settings.told_file, _revision(text))
+        write_whole(settings.told_file, _revision(text))
 
 
 def _differs(path: Path, text: str) -> bool:
     return not path.exists() or path.read_text(encoding="utf-8") != text
-
-
-def _write(path: Path, text: str) -> None:
-    """Readers see the old text or the new one, whole; after a power cut too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.chmod(0o644)
-    new.replace(path)

@@ -1,13 +1,13 @@
 """What has to be done on one node to make actual equal desired. A pure function of both."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Literal, TypeAlias
 
 from bluefleet.engine import LABEL, SPEC_LABEL, Container, ContainerSpec
 
-StepKind: TypeAlias = Literal["create", "recreate", "start", "remove"]
+StepKind: TypeAlias = Literal["create", "recreate", "start", "remove", "stop", "restart", "kill"]
 Drift: TypeAlias = Literal["spec", "image", "missing", "extra"]
 
 # The engine is at work on such a container; whatever comes of it is seen next time.
@@ -48,9 +48,17 @@ def drift(spec: ContainerSpec, container: Container | None) -> tuple[Drift, ...]
     return ("image",) if same_but_image else ("image", "spec")
 
 
-def plan(specs: Sequence[ContainerSpec], containers: Sequence[Container]) -> list[Step]:
+def plan(
+    specs: Sequence[ContainerSpec],
+    containers: Sequence[Container],
+    *,
+    stopped: Mapping[str, str] | None = None,
+    force: bool = False,
+) -> list[Step]:
     """The steps for one node: `specs` is what should be there, `containers` all that is this site's there.
 
+    `stopped` are instances that should not run, each with the reason; what is there of them stays there. With `force`
+    also what is as it should be is made anew.
     Steps that remove come first: what they held (ports, devices) may be wanted by the others.
     """
     by_name = {spec.name: spec for spec in specs}
@@ -60,17 +68,36 @@ def plan(specs: Sequence[ContainerSpec], containers: Sequence[Container]) -> lis
         for container in containers
         if container.name not in by_name
     ]
-    wanted = [_step(spec, actual.get(spec.name)) for spec in specs]
+    why = stopped or {}
+    wanted = [
+        _stop(instance_of_spec(spec), why[instance_of_spec(spec)], actual.get(spec.name))
+        if instance_of_spec(spec) in why
+        else _step(spec, actual.get(spec.name), force=force)
+        for spec in specs
+    ]
     return extra + [step for step in wanted if step is not None]
 
 
-def _step(spec: ContainerSpec, container: Container | None) -> Step | None:
-    instance = spec.labels[f"{LABEL}.instance"]
+def instance_of_spec(spec: ContainerSpec) -> str:
+    """The instance that a container made from it will be."""
+    return spec.labels[f"{LABEL}.instance"]
+
+
+def _stop(instance: str, why: str, container: Container | None) -> Step | None:
+    if container is None or container.state not in {"running", "restarting", "paused"}:
+        return None
+    return Step("stop", instance, why, container=container)
+
+
+def _step(spec: ContainerSpec, container: Container | None, *, force: bool) -> Step | None:
+    instance = instance_of_spec(spec)
     if container is None:
         return Step("create", instance, "it is not there", spec=spec)
     differs = drift(spec, container)
     if differs:
         return Step("recreate", instance, f"{' and '.join(differs)} changed", spec=spec, container=container)
+    if force:
+        return Step("recreate", instance, "it was asked for", spec=spec, container=container)
     if container.state in _IN_TRANSIT:
         return None
     if container.state in {"created", "exited"}:

@@ -4,12 +4,16 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bluefleet.fleet._disk import Disk
+from bluefleet.fleet._history import HistoryEntry
+from bluefleet.fleet._overrides import Override
 from bluefleet.fleet._plan import Drift, StepKind
 
 SCHEMA_VERSION = 1
 
 DevicesState: TypeAlias = Literal["loaded", "pending", "closed", "unknown", "none"]
-Outcome: TypeAlias = Literal["planned", "done", "failed", "refused"]
+# held: an override keeps it as it is, and that is as it should be.
+Outcome: TypeAlias = Literal["planned", "done", "failed", "refused", "held"]
 
 
 class _Report(BaseModel):
@@ -28,11 +32,16 @@ class InstanceStatus(_Report):
     digest: str = Field(description="Digest of the image it was created from")
     drift: list[Drift] = Field(description="In what it differs from what is declared")
     reason: str = Field(description="What is wrong, in words; empty when all is well")
+    overrides: list[Override] = Field(
+        default_factory=list[Override], description="Its own and its node's: what operators changed for a while"
+    )
+    devices: int = Field(default=0, description="How many devices it serves")
+    devices_silent: list[str] = Field(default_factory=list, description="Those that do not answer the queue's worker")
 
     @property
     def ok(self) -> bool:
-        """Whether it runs, healthy or about to be, as declared."""
-        return not self.reason
+        """Whether it runs, healthy or about to be, as desired; the troubles of what is disabled don't count."""
+        return not self.reason or any(one.kind == "disabled" for one in self.overrides)
 
 
 class NodeStatus(_Report):
@@ -46,11 +55,24 @@ class NodeStatus(_Report):
     reason: str
     remedy: str
     instances: list[InstanceStatus]
+    clock_skew_seconds: float | None = Field(
+        default=None, description="By how much its clock is ahead of the manager's at least (less than 0: behind)"
+    )
+    disk: Disk | None = Field(default=None, description="As it was measured last (`status --disk`)")
+    problems: list[str] = Field(default_factory=list, description="What is wrong with a node that answers, in words")
+    overrides: list[Override] = Field(default_factory=list[Override], description="Those of the node as a whole")
+    busy: str = Field(default="", description="Who works on it now; empty when nobody does")
+
+    @property
+    def disabled(self) -> bool:
+        """Whether an operator took the whole node out of use."""
+        return any(one.kind == "disabled" for one in self.overrides)
 
     @property
     def ok(self) -> bool:
-        """Whether it answers and everything on it is well."""
-        return self.reachable and all(instance.ok for instance in self.instances)
+        """Whether it answers and everything on it is well; the troubles of a disabled node don't count."""
+        well = self.reachable and not self.problems and all(instance.ok for instance in self.instances)
+        return well or self.disabled
 
 
 class DevicesStatus(_Report):
@@ -110,12 +132,28 @@ class NodeResult(_Report):
     name: str
     error: str = ""
     remedy: str = ""
+    left: str = Field(default="", description="Who took the whole node out of use, when and why; it was not even asked")
     steps: list[StepResult] = Field(default_factory=list[StepResult])
 
     @property
     def ok(self) -> bool:
         """Whether everything that had to be done was done."""
-        return not self.error and all(step.outcome in {"planned", "done"} for step in self.steps)
+        return not self.error and all(step.outcome in {"planned", "done", "held"} for step in self.steps)
+
+
+class OperationReport(_Report):
+    """What a verb did, or with `dry_run` would do."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    verb: str
+    dry_run: bool
+    ok: bool
+    changed: bool = Field(description="Whether something was changed, or with `dry_run` would be")
+    nodes: list[NodeResult]
+    overrides: list[Override] = Field(
+        default_factory=list[Override], description="Those that were put or, by enable and clear, taken away"
+    )
 
 
 class DevicesResult(_Report):
@@ -149,6 +187,7 @@ class DeviceEntry(_Report):
     instance: str
     state: DevicesState
     unreachable: str = Field(description="Why it does not answer the worker; empty when it does or nobody knows")
+    refused: str = Field(default="", description="Why plans must not use it: what disabled it; empty when they may")
 
 
 class DevicesReport(_Report):
@@ -159,3 +198,40 @@ class DevicesReport(_Report):
     state: DevicesState
     detail: str
     devices: list[DeviceEntry]
+
+
+class ImagePlace(_Report):
+    """One image on one node."""
+
+    image: str = Field(description="Its key in the site; empty when the site declares it no more")
+    digest: str
+    present: bool = Field(description="Whether the node has it; a registry is needed to run it where it is not")
+    bytes: int | None
+    wanted_by: list[str] = Field(description="Instances that should run from it")
+    used_by: list[str] = Field(description="Instances whose container is made from it")
+
+
+class NodeImages(_Report):
+    """The images of one node."""
+
+    name: str
+    error: str = ""
+    remedy: str = ""
+    images: list[ImagePlace] = Field(default_factory=list[ImagePlace])
+
+
+class ImagesReport(_Report):
+    """Which images are where."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    ok: bool
+    nodes: list[NodeImages]
+
+
+class HistoryReport(_Report):
+    """The audit log, latest first."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    entries: list[HistoryEntry]

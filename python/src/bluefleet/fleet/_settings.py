@@ -52,6 +52,11 @@ class Settings:
         return self.lib / "devices" / "devices.json"
 
     @property
+    def refused_devices_file(self) -> Path:
+        """Devices that plans must not use, read by every RunEngine."""
+        return self.lib / "devices" / "refused.json"
+
+    @property
     def told_file(self) -> Path:
         """Which device database the queue worker was last told to load."""
         return self.lib / "fleet" / "devices_told"
@@ -65,3 +70,18 @@ class Settings:
     def pending_file(self) -> Path:
         """Is there as long as the worker has devices to load; its path unit starts `bluefleet devices join` then."""
         return self.lib / "fleet" / "devices_pending"
+
+    @property
+    def state_file(self) -> Path:
+        """Overrides and history, in SQLite."""
+        return self.lib / "fleet" / "state.sqlite"
+
+    @property
+    def locks_folder(self) -> Path:
+        """A file a node: whoever works on the node holds a lock on it."""
+        return self.lib / "fleet" / "locks"
+
+    @property
+    def logs_folder(self) -> Path:
+        """What containers that were taken away have written: <node>/<instance>/<time>.log.gz."""
+        return self.lib / "fleet" / "logs"

@@ -5,58 +5,163 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
+from bluefleet.fleet._call import NODES_AT_ONCE
+from bluefleet.fleet._desired import Desired, desired
 from bluefleet.fleet._devices import devices_status
+from bluefleet.fleet._disk import Disk, measure, remember, remembered
 from bluefleet.fleet._document_path import document_path
+from bluefleet.fleet._lock import owner
+from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._plan import drift, instance_of
-from bluefleet.fleet._render import container_spec, endpoint, selection
+from bluefleet.fleet._refused_devices import silenced_devices
+from bluefleet.fleet._render import endpoint, selection
 from bluefleet.fleet._report import InstanceStatus, NodeStatus, StatusReport
-from bluefleet.fleet._selection import only
+from bluefleet.fleet._selection import Chosen, Selection, select
 from bluefleet.fleet._settings import Settings
-from bluefleet.model import Node, Site
+from bluefleet.fleet._state import State
+from bluefleet.model import Site
 
-# More at once would only wait for each other: TLS costs processor time on this side.
-_AT_ONCE = 64
+# Seconds. Time stamps of documents and of certificates begin to be wrong with it.
+_CLOCK_OFF = 2.0
 
 
-async def status(site: Site, settings: Settings, *, deadline: float, nodes: Sequence[str] = ()) -> StatusReport:
-    """Ask every node (or those of `nodes`), each with `deadline` seconds. One that does not answer delays no other."""
-    room = asyncio.Semaphore(_AT_ONCE)
+async def status(
+    site: Site, settings: Settings, *, deadline: float, chosen: Selection | None = None, measure_disks: bool = False
+) -> StatusReport:
+    """Ask every node (or what was `chosen`), each with `deadline` seconds. One that does not answer delays no other.
 
-    async def look(node: Node) -> NodeStatus:
+    With `measure_disks` each node also runs a process that looks. Raises StateUnusable.
+    """
+    room = asyncio.Semaphore(NODES_AT_ONCE)
+    state = State(settings.state_file)
+    overrides = Overrides.now(state)
+    looking = _Looking(site, settings, deadline, overrides, remembered(state), measure_disks=measure_disks)
+
+    async def look(one: Chosen) -> NodeStatus:
         async with room:
-            return await _node_status(site, node, settings, deadline)
+            return await looking.at(one)
 
     devices = asyncio.create_task(asyncio.to_thread(devices_status, site, settings, deadline=deadline))
     documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
-    found = await asyncio.gather(*(look(node) for node in only(site, nodes).nodes))
-    ordered = sorted(found, key=_badness)
+    found = await asyncio.gather(*(look(one) for one in chosen or select(site)))
     known = await devices
+    silenced = silenced_devices(site, overrides)
+    troubled = {name: reason for name, reason in known.unreachable.items() if name not in silenced}
+    known = known.model_copy(update={"unreachable": troubled})
+    ordered = sorted((_with_devices(site, node, known.unreachable) for node in found), key=_badness)
     services = await documents
+    if measure_disks:
+        remember(state, {node.name: node.disk for node in found if node.disk is not None})
     ok = all(part.ok for part in (*found, known, *services))
     return StatusReport(site=site.site, ok=ok, nodes=ordered, devices=known, documents=services)
 
 
-async def _node_status(site: Site, node: Node, settings: Settings, deadline: float) -> NodeStatus:
-    deadlines = Deadlines(connect=min(deadline, Deadlines().connect), answer=deadline)
-    version, reason, remedy = "", "", ""
-    instances: list[InstanceStatus] = []
-    try:
-        async with Engine(endpoint(node, settings), deadlines) as engine:
-            seen = await engine.observe(selection(site, node))
-        version = seen.version
-        specs = [container_spec(site, node, instance) for instance in node.instances]
-        instances = instances_status(specs, seen.containers, datetime.now(UTC))
-    except EngineError as error:
-        reason, remedy = f"{error.tried}: {error.reason}", error.remedy
-    return NodeStatus(
-        name=node.name,
-        address=node.address,
-        transport=node.transport,
-        reachable=not reason,
-        engine_version=version,
-        reason=reason,
-        remedy=remedy,
-        instances=instances,
+class _Looking:
+    """What all nodes are looked at with."""
+
+    def __init__(
+        self,
+        site: Site,
+        settings: Settings,
+        deadline: float,
+        overrides: Overrides,
+        disks: Mapping[str, Disk],
+        *,
+        measure_disks: bool,
+    ) -> None:
+        self._site = site
+        self._settings = settings
+        self._deadline = deadline
+        self._overrides = overrides
+        self._disks = disks
+        self._measure_disks = measure_disks
+
+    async def at(self, chosen: Chosen) -> NodeStatus:
+        """One node, with those of its instances that were chosen."""
+        node = chosen.node
+        deadlines = Deadlines(connect=min(self._deadline, Deadlines().connect), answer=self._deadline)
+        disk = self._disks.get(node.name)
+        version, reason, remedy = "", "", ""
+        skew: float | None = None
+        instances: list[InstanceStatus] = []
+        try:
+            async with Engine(endpoint(node, self._settings), deadlines) as engine:
+                seen = await engine.observe(selection(self._site, node))
+                if self._measure_disks:
+                    disk = await measure(engine, seen.containers, within=self._deadline) or disk
+            version, skew = seen.version, seen.clock_skew
+            instances = self._instances(chosen, seen.containers)
+        except EngineError as error:
+            reason, remedy = f"{error.tried}: {error.reason}", error.remedy
+        worker = owner(self._settings.locks_folder, node.name)
+        return NodeStatus(
+            name=node.name,
+            address=node.address,
+            transport=node.transport,
+            reachable=not reason,
+            engine_version=version,
+            reason=reason,
+            remedy=remedy,
+            instances=instances,
+            clock_skew_seconds=skew,
+            disk=disk,
+            problems=[words for words in (_clock_trouble(skew), disk.trouble if disk else "") if words],
+            overrides=self._overrides.of_node(node.name),
+            busy=worker.words if worker else "",
+        )
+
+    def _instances(self, chosen: Chosen, containers: Sequence[Container]) -> list[InstanceStatus]:
+        wanted = desired(self._site, chosen.node, self._overrides)
+        there = {container.name: container for container in containers}
+        found = {one.name: one for one in instances_status([w.spec for w in wanted], containers, datetime.now(UTC))}
+        for one in wanted:
+            seen = found[one.declared.name]
+            found[seen.name] = seen.model_copy(
+                update={"overrides": list(one.overrides), "reason": _reason(one, seen, there.get(one.spec.name))}
+            )
+        names = {instance.name for instance in chosen.instances}
+        declared = {one.declared.name for one in wanted}
+        shown = [
+            instance
+            for instance in found.values()
+            if instance.name in names or (chosen.whole and instance.name not in declared)
+        ]
+        return sorted(shown, key=_instance_badness)
+
+
+def _reason(wanted: Desired, seen: InstanceStatus, container: Container | None) -> str:
+    """What is wrong with it, given what operators want of it."""
+    running = container is not None and container.state in {"running", "restarting", "paused"}
+    if wanted.stopped:
+        return f"it runs, but is {wanted.stopped}" if running else ""
+    if wanted.held and container is not None:
+        # That it differs is what was asked for.
+        return _sick(container)
+    return seen.reason
+
+
+def _with_devices(site: Site, node: NodeStatus, silent: Mapping[str, str]) -> NodeStatus:
+    devices: dict[str, list[str]] = {}
+    for placed in site.placed_devices():
+        if placed.node.name == node.name:
+            devices.setdefault(placed.instance.name, []).append(placed.device.name)
+    instances = [
+        instance.model_copy(
+            update={
+                "devices": len(devices.get(instance.name, [])),
+                "devices_silent": [name for name in devices.get(instance.name, []) if name in silent],
+            }
+        )
+        for instance in node.instances
+    ]
+    return node.model_copy(update={"instances": instances})
+
+
+def _clock_trouble(skew: float | None) -> str:
+    if skew is None or abs(skew) < _CLOCK_OFF:
+        return ""
+    return (
+        f"its clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the manager's: look at its time service"
     )
 
 
@@ -123,5 +228,9 @@ def _sick(container: Container) -> str:
     return f"{ended}: {container.reason}" if container.reason else ended
 
 
-def _badness(node: NodeStatus) -> tuple[bool, bool, str]:
-    return (node.reachable, node.ok, node.name)
+def _badness(node: NodeStatus) -> tuple[bool, bool, bool, str]:
+    return (node.disabled, node.reachable, node.ok, node.name)
+
+
+def _instance_badness(instance: InstanceStatus) -> tuple[bool, bool, str]:
+    return (instance.ok, not instance.overrides, instance.name)

@@ -17,7 +17,12 @@ from bluefleet.model import dotted as written
 from bluefleet.site_file import SiteFileInvalid, load_site
 
 # Which variable of the inventory a key of the site file comes from.
-_NODE_VARIABLES = {"instances": "node_instances", "transport": "docker_engine_transport", "address": "ansible_host"}
+_NODE_VARIABLES = {
+    "instances": "node_instances",
+    "categories": "node_categories",
+    "transport": "docker_engine_transport",
+    "address": "ansible_host",
+}
 _SITE_VARIABLES = {"site": "site_name", "registry": "registry", "acquisition": "acquisition_packages"}
 
 # What answers as Mongo; `mongodb` is an image that is published, in images/versions.yml.

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bluefleet.model._base import Declared
 from bluefleet.model._device import Device
-from bluefleet.model._names import AbsolutePath, ImageKey, InstanceName, PortNumber
+from bluefleet.model._names import AbsolutePath, Category, ImageKey, InstanceName, PortNumber
 
 _HardwareDevice = Annotated[str, StringConstraints(pattern=r"^/dev/[^:\s]+(:/dev/[^:\s]+)?(:r?w?m?)?$")]
 _CgroupRule = Annotated[str, StringConstraints(pattern=r"^[abc] (\d+|\*):(\d+|\*) r?w?m?$")]
@@ -52,6 +52,17 @@ class Health(Declared):
     retries: int = Field(default=3, ge=1, description="Failures in a row that make it unhealthy")
 
 
+class Twin(Declared):
+    """What runs in an instance's place while it is simulated: none of its hardware, all of its ports and volumes."""
+
+    image: ImageKey
+    command: list[str] = Field(default_factory=list, description="Arguments given to the image; empty for its own")
+    environment: dict[_VariableName, str] = Field(
+        default_factory=dict, description="Environment variables, on top of the instance's own"
+    )
+    health: Health | None = Field(default=None, description="Its health check; none for the image's own")
+
+
 class Instance(Declared):
     """One container on one node. Only what reaches the container is part of its spec; `devices` is not."""
 
@@ -95,17 +106,38 @@ class Instance(Declared):
         default=None, pattern=r"^[1-9]\d*[kmg]$", description="Most memory it may use, such as 512m"
     )
     cpu_limit: float | None = Field(default=None, gt=0, description="Most processors it may use, such as 1.5")
+    stop_command: list[str] = Field(
+        default_factory=list,
+        description="Command run inside the container before it is asked to stop: park, close, save",
+    )
     stop_signal: str | None = Field(
         default=None, pattern=r"^SIG[A-Z0-9+]+$", description="Signal that asks it to stop; none for the image's own"
     )
     stop_grace_seconds: int = Field(default=10, ge=0, description="Time to stop before it is killed")
     health: Health | None = Field(default=None, description="Its health check; none for the image's own")
+    categories: list[Category] = Field(default_factory=list, description="Words to choose it by, besides its node's")
+    simulated: Twin | None = Field(default=None, description="What runs in its place while it is simulated")
 
     @model_validator(mode="after")
     def _published_ports_belong_to_a_bridge(self) -> "Instance":
         if self.network == "host" and any(port.container_port is not None for port in self.ports):
             raise ValueError("container_port has no meaning with network: host; leave it out or use network: bridge")
         return self
+
+    def twin(self) -> "Instance | None":
+        """The instance as it is while it is simulated; none when it declares no twin."""
+        if self.simulated is None:
+            return None
+        without = ("hardware_devices", "device_cgroup_rules", "privileged", "capabilities", "stop_command", "user")
+        return self.model_copy(
+            update={
+                **{name: type(self).model_fields[name].get_default(call_default_factory=True) for name in without},
+                "image": self.simulated.image,
+                "command": self.simulated.command,
+                "environment": {**self.environment, **self.simulated.environment},
+                "health": self.simulated.health,
+            }
+        )
 
     @property
     def pv_prefix(self) -> str | None:

@@ -95,6 +95,11 @@ ImageKey = Annotated[
     _Named(r"[a-z0-9]([a-z0-9_-]{0,48}[a-z0-9])?", "small letters, digits, '-' and '_'"),
     Field(description="The name that an instance's `image` refers to"),
 ]
+Category = Annotated[
+    str,
+    _Named(r"[a-z0-9]([a-z0-9_-]{0,48}[a-z0-9])?", "small letters, digits, '-' and '_'"),
+    Field(description="A word that people choose nodes or instances by, such as camera"),
+]
 Address = Annotated[
     str, AfterValidator(check_address), Field(description="IPv4 address or DNS name at which other hosts reach it")
 ]

@@ -52,6 +52,14 @@ def _unknown_images(site: Site) -> Iterator[Problem]:
                     f"instance '{instance.name}' names the unknown image '{instance.image}'",
                     did_you_mean(instance.image, list(site.images)),
                 )
+            twin = instance.simulated
+            if twin is not None and twin.image not in site.images:
+                yield Problem(
+                    ("nodes", n, "instances", i, "simulated", "image"),
+                    twin.image,
+                    f"the twin of instance '{instance.name}' names the unknown image '{twin.image}'",
+                    did_you_mean(twin.image, list(site.images)),
+                )
 
 
 def _repeated_devices(site: Site) -> Iterator[Problem]:

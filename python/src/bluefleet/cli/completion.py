@@ -1,0 +1,132 @@
+"""Completion in a shell: `bluefleet completion bash` prints a function, which asks `bluefleet complete` what may come.
+
+Names come from the site file as it is, without any check: on the manager /etc/bluefleet/fleet.yml, on the control
+machine what was rendered last. Asking must be quick and never fail.
+"""
+
+import os
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.models import OptionInfo
+
+from bluefleet.cli._fleet import refuse
+
+app, next_word = typer.Typer(), typer.Typer()
+
+# Verbs whose words are no names of nodes and instances.
+_NO_TARGETS = frozenset({"devices", "documents", "validate", "site", "first-scan", "completion", "complete"})
+_CATEGORY = ("-c", "--category")
+_SITE = ("-i", "--inventory")
+_KIND = ("-k", "--kind")
+
+_BASH = """\
+_bluefleet() {
+  local IFS=$'\\n'
+  COMPREPLY=($(compgen -W "$(bluefleet complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" \\
+    -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -F _bluefleet bluefleet
+"""
+_SCRIPTS = {"bash": _BASH, "zsh": "autoload -U +X bashcompinit && bashcompinit\n" + _BASH}
+
+
+@app.command()
+def completion(shell: Annotated[str, typer.Argument(help="bash or zsh.")] = "bash") -> None:
+    """Print the function that completes verbs, nodes, instances and categories: `source <(bluefleet completion bash)`."""
+    if shell not in _SCRIPTS:
+        refuse(f"there is no completion for {shell}", "bluefleet completion", f"There is one for {', '.join(_SCRIPTS)}")
+    typer.echo(_SCRIPTS[shell], nl=False)
+
+
+@next_word.command(hidden=True, context_settings={"ignore_unknown_options": True})
+def complete(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Print what may stand in place of the last of these words, one a line."""
+    for candidate in candidates(words or [""]):
+        typer.echo(candidate)
+
+
+def candidates(words: Sequence[str]) -> list[str]:
+    """What may stand in place of the last word; nothing where nothing is known."""
+    from bluefleet.cli.main import VERBS
+
+    *before, begun = words
+    folder = next((then for option, then in pairwise(before) if option in _SITE), "")
+    verb = next((word for word in _without_values(before) if not word.startswith("-")), "")
+    last = before[-1] if before else ""
+    if last in _SITE:
+        return []
+    if not verb:
+        return [name for name in VERBS if name.startswith(begun) and not VERBS[name].hidden]
+    kind: Literal["targets", "categories"] = "categories" if last in _CATEGORY else "targets"
+    if last in _KIND:
+        known = ["stopped", "disabled", "cordoned", "pinned", "simulated"]
+    elif begun.startswith("-"):
+        known = _options(verb)
+    elif verb not in _NO_TARGETS or (verb == "devices" and "list" in before):
+        known = _names(folder)[kind]
+    else:
+        known = []
+    return sorted(name for name in known if name.startswith(begun))
+
+
+def _without_values(words: Sequence[str]) -> list[str]:
+    return [word for position, word in enumerate(words) if not position or words[position - 1] not in _SITE]
+
+
+def _options(verb: str) -> list[str]:
+    import inspect
+    from importlib import import_module
+
+    from bluefleet.cli.main import VERBS
+
+    if verb not in VERBS:
+        return []
+    command: typer.Typer = getattr(import_module(VERBS[verb].module), VERBS[verb].name)
+    if len(command.registered_commands) != 1 or command.registered_commands[0].callback is None:
+        return ["--help"]
+    found = {"--help"}
+    for name, parameter in inspect.signature(command.registered_commands[0].callback).parameters.items():
+        option = next(
+            (one for one in getattr(parameter.annotation, "__metadata__", ()) if isinstance(one, OptionInfo)), None
+        )
+        if option is not None:
+            # Of several spellings typer takes the first for a default, until the command is put together.
+            said: list[object] = [option.default, *(option.param_decls or ())]
+            spelled = [one for one in said if isinstance(one, str) and one.startswith("--")]
+            found.update(spelled or [f"--{name.replace('_', '-')}"])
+    return sorted(found)
+
+
+def _names(folder: str) -> dict[str, list[str]]:
+    """Targets and categories of the site; none when its file is not there, or no site file."""
+    import yaml
+
+    try:
+        site: Any = yaml.load(_site_file(folder).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        nodes: list[Any] = site["nodes"]
+        targets = [node["name"] for node in nodes]
+        categories: set[str] = set()
+        for node in nodes:
+            categories.update(node.get("categories") or ())
+            for instance in node.get("instances") or ():
+                targets += [instance["name"], f"{node['name']}/{instance['name']}"]
+                categories.update(instance.get("categories") or ())
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError):
+        return {"targets": [], "categories": []}
+    return {"targets": sorted(set(targets)), "categories": sorted(categories)}
+
+
+def _site_file(folder: str) -> Path:
+    here = Path(os.environ.get("BLUEFLEET_ETC", "/etc/bluefleet")) / "fleet.yml"
+    if here.exists() and not folder:
+        return here
+    from bluefleet.checkout import NoCheckout, find_inventory
+
+    try:
+        return find_inventory(Path(folder) if folder else None) / ".state" / "site.yml"
+    except NoCheckout:
+        return here

@@ -1,0 +1,106 @@
+"""One call of a verb that changes something: who asks, within which bounds, and the note of it in history."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bluefleet.engine import EngineError
+from bluefleet.fleet import _history as history
+from bluefleet.fleet._lock import NodeBusy, node_lock
+from bluefleet.fleet._report import NodeResult
+from bluefleet.fleet._selection import Chosen, Selection
+from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State
+
+# More at once would only wait for each other: TLS costs processor time on this side.
+NODES_AT_ONCE = 64
+
+Progress = Callable[[str], None]
+
+
+def _quiet(_line: str) -> None:
+    """For programs, which read the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who asks for what, and within which bounds; `wait` is for another operator, `deadline` for each node, in seconds."""
+
+    verb: str
+    who: str = field(default_factory=history.caller)
+    wait: float = 10.0
+    deadline: float = 1800.0
+    dry_run: bool = False
+    interrupt_runs: bool = False
+    reason: str = ""
+    progress: Progress = _quiet
+
+
+@dataclass(slots=True)
+class Record:
+    """What will stand in history."""
+
+    ok: bool = True
+    detail: list[str] = field(default_factory=list[str])
+
+    def nodes(self, results: Sequence[NodeResult]) -> None:
+        """Note what happened on each node."""
+        self.ok = self.ok and all(node.ok for node in results)
+        for node in results:
+            self.detail += [f"{node.name}: {node.error}"] if node.error else []
+            for step in node.steps:
+                words = f": {step.detail}" if step.detail else ""
+                self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")
+
+
+@contextmanager
+def recorded(settings: Settings, call: Call, targets: Sequence[str], **options: Any) -> Generator[Record, None, None]:
+    """Note in history that it begins, and what came of it; a dry run leaves no trace. Raises StateUnusable."""
+    record = Record()
+    if call.dry_run:
+        yield record
+        return
+    state = State(settings.state_file)
+    said: Mapping[str, Any] = {"reason": call.reason, "interrupt_runs": call.interrupt_runs, **options}
+    entry = history.begin(state, call.who, call.verb, targets, {key: value for key, value in said.items() if value})
+    try:
+        yield record
+    except BaseException as error:
+        result = "failed" if isinstance(error, Exception) else "interrupted"
+        history.end(state, entry, result, [*record.detail, str(error) or type(error).__name__])
+        raise
+    history.end(state, entry, "ok" if record.ok else "failed", record.detail)
+
+
+async def each_node(
+    selection: Selection, settings: Settings, call: Call, work: Callable[[Chosen], Awaitable[NodeResult]]
+) -> list[NodeResult]:
+    """Do it on all chosen nodes at once, on each with its lock held and within its deadline. None waits for another."""
+    room = asyncio.Semaphore(NODES_AT_ONCE)
+
+    async def locked(chosen: Chosen) -> NodeResult:
+        if call.dry_run:
+            return await work(chosen)
+        async with node_lock(settings.locks_folder, chosen.node.name, who=call.who, verb=call.verb, wait=call.wait):
+            return await work(chosen)
+
+    async def one(chosen: Chosen) -> NodeResult:
+        name = chosen.node.name
+        async with room:
+            try:
+                async with asyncio.timeout(call.deadline):
+                    return await locked(chosen)
+            except NodeBusy as error:
+                return NodeResult(name=name, error=str(error), remedy=error.remedy)
+            except EngineError as error:
+                return NodeResult(name=name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
+            except TimeoutError:
+                return NodeResult(
+                    name=name,
+                    error=f"not done within {call.deadline:g} s; something may be half done",
+                    remedy=f"`bluefleet apply {name}` finishes it",
+                )
+
+    return await asyncio.gather(*(one(chosen) for chosen in selection))

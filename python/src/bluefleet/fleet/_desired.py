@@ -1,0 +1,88 @@
+"""What should be on a node: what is declared, and what operators changed for a while on top of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bluefleet.engine import LABEL, Container, ContainerSpec
+from bluefleet.fleet._overrides import Override, Overrides
+from bluefleet.fleet._plan import Step, instance_of, plan
+from bluefleet.fleet._render import container_spec
+from bluefleet.fleet._selection import Chosen
+from bluefleet.model import Instance, Node, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One instance as it should be. `held`: why `apply` leaves it as it is; `stopped`: why it should not run."""
+
+    declared: Instance
+    instance: Instance
+    spec: ContainerSpec
+    overrides: tuple[Override, ...]
+    held: str = ""
+    stopped: str = ""
+
+    @property
+    def disabled(self) -> Override | None:
+        """The override that takes it out of use."""
+        return next((one for one in self.overrides if one.kind == "disabled"), None)
+
+
+def desired(site: Site, node: Node, overrides: Overrides) -> list[Desired]:
+    """Everything that should be on the node."""
+    return [_desired(site, node, instance, overrides) for instance in node.instances]
+
+
+def by_name(wanted: Sequence[Desired]) -> dict[str, Instance]:
+    """The instances as they are now, by name."""
+    return {one.declared.name: one.instance for one in wanted}
+
+
+def node_held(node: Node, overrides: Overrides) -> str:
+    """Why `apply` leaves the whole node as it is; empty when it does not."""
+    return next((one.words for one in overrides.of_node(node.name) if one.kind in {"disabled", "cordoned"}), "")
+
+
+def steps_for(
+    chosen: Chosen, wanted: Sequence[Desired], containers: Sequence[Container], overrides: Overrides, *, force: bool
+) -> list[Step]:
+    """The plan for what was chosen on a node, without what is held."""
+    names = {instance.name for instance in chosen.instances}
+    free = [one for one in wanted if one.declared.name in names and not one.held]
+    of_free = {one.spec.name for one in free}
+    known = {one.spec.name for one in wanted}
+    extra_too = chosen.whole and not node_held(chosen.node, overrides)
+    there = [one for one in containers if one.name in of_free or (extra_too and one.name not in known)]
+    stopped = {one.declared.name: one.stopped for one in free if one.stopped}
+    return plan([one.spec for one in free], there, stopped=stopped, force=force)
+
+
+def held_steps(chosen: Chosen, wanted: Sequence[Desired], containers: Sequence[Container]) -> list[tuple[Step, str]]:
+    """What would be done to chosen instances if they were not held, each with who holds it and why."""
+    names = {instance.name for instance in chosen.instances}
+    held = {one.declared.name: one for one in wanted if one.held and one.declared.name in names}
+    there = [one for one in containers if instance_of(one) in held]
+    stopped = {name: one.stopped for name, one in held.items() if one.stopped}
+    steps = plan([one.spec for one in held.values()], there, stopped=stopped)
+    return [(step, held[step.instance].held) for step in steps if step.instance in held]
+
+
+def _desired(site: Site, node: Node, instance: Instance, overrides: Overrides) -> Desired:
+    def first(*kinds: str) -> Override | None:
+        return next((one for kind in kinds for one in here if one.kind == kind), None)
+
+    here = tuple(overrides.of(node.name, instance.name))
+    simulated, pinned = first("simulated"), first("pinned")
+    twin = instance.twin() if simulated else None
+    spec = container_spec(site, node, twin or instance)
+    if twin is not None:
+        # A twin that happens to be made like the real one is still another thing.
+        spec = replace(spec, labels={**spec.labels, f"{LABEL}.simulated": "true"})
+    elif pinned is not None:
+        spec = replace(spec, reference=pinned.value, digest=pinned.value.partition("@")[2])
+    hold = first("disabled", "cordoned")
+    held = hold.words if hold else ""
+    if simulated is not None and twin is None:
+        held = held or f"{simulated.words}, but it declares no twin"
+    stop = first("stopped")
+    return Desired(instance, twin or instance, spec, here, held=held, stopped=stop.words if stop else "")

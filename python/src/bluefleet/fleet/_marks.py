@@ -1,0 +1,111 @@
+"""enable, disable, cordon, simulate and clear: overrides that change what is desired, and touch no container."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from bluefleet.fleet._call import Call, each_node, recorded
+from bluefleet.fleet._operate import operation_report
+from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides, put, remove
+from bluefleet.fleet._refused_devices import write_refused
+from bluefleet.fleet._report import NodeResult, OperationReport
+from bluefleet.fleet._selection import Chosen, Selection
+from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State
+from bluefleet.model import Site
+
+# What is to be put, and what is to be taken away, on one node.
+_Change = tuple[list[Override], list[Override]]
+
+
+async def disable(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
+    """Take it out of use: plans are refused its devices, `apply` and `start` leave it alone, its troubles don't count.
+
+    What runs goes on. A whole node is disabled as one, with what is declared on it later. Raises StateUnusable.
+    """
+    return await _mark(site, settings, selection, call, lambda chosen, now: _putting("disabled", chosen, now, call))
+
+
+async def cordon(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
+    """Keep it as it is: `apply` leaves it alone; plans may use it, and start, stop and restart work. Raises StateUnusable."""
+    return await _mark(site, settings, selection, call, lambda chosen, now: _putting("cordoned", chosen, now, call))
+
+
+async def simulate(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
+    """Let the declared twins of the chosen instances stand in for them, from the next `apply` on. Raises StateUnusable.
+
+    Instances without a twin are told in the report and are not marked; a node is never marked as a whole.
+    """
+
+    def change(chosen: Chosen, now: Overrides) -> _Change:
+        with_twin = tuple(instance for instance in chosen.instances if instance.simulated is not None)
+        return _putting("simulated", replace(chosen, instances=with_twin, whole=False), now, call)
+
+    return await _mark(site, settings, selection, call, change)
+
+
+async def enable(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
+    """Put into use again what was disabled. Raises StateUnusable."""
+    return await _mark(site, settings, selection, call, lambda chosen, now: _taking(["disabled"], chosen, now))
+
+
+async def clear(
+    site: Site, settings: Settings, selection: Selection, call: Call, kinds: Sequence[OverrideKind] = OVERRIDE_KINDS
+) -> OperationReport:
+    """Take overrides away, of these kinds; `apply` makes what is declared true again. Raises StateUnusable."""
+    return await _mark(site, settings, selection, call, lambda chosen, now: _taking(kinds, chosen, now))
+
+
+async def _mark(
+    site: Site, settings: Settings, selection: Selection, call: Call, change: Callable[[Chosen, Overrides], _Change]
+) -> OperationReport:
+    state = State(settings.state_file)
+    changed: list[Override] = []
+
+    async def work(chosen: Chosen) -> NodeResult:
+        added, taken = change(chosen, Overrides.now(state))
+        if not call.dry_run:
+            put(state, added)
+            remove(state, taken)
+        changed.extend([*added, *taken])
+        return NodeResult(name=chosen.node.name, error=_still(call.verb, chosen, Overrides.now(state)))
+
+    with recorded(settings, call, selection.names) as record:
+        results = await each_node(selection, settings, call, work)
+        record.nodes(results)
+        record.detail += [f"{one.node}/{one.instance}".rstrip("/") + f": {one.kind}" for one in changed]
+        if not call.dry_run:
+            write_refused(site, Overrides.now(state), settings)
+    report = operation_report(site, call, results)
+    return report.model_copy(update={"changed": bool(changed), "overrides": changed})
+
+
+def _putting(kind: OverrideKind, chosen: Chosen, now: Overrides, call: Call) -> _Change:
+    names = [""] if chosen.whole else [instance.name for instance in chosen.instances]
+    there = {one.instance for one in now.all if one.node == chosen.node.name and one.kind == kind}
+    added = [
+        Override(node=chosen.node.name, instance=name, kind=kind, who=call.who, reason=call.reason)
+        for name in names
+        if name not in there
+    ]
+    return added, []
+
+
+def _taking(kinds: Sequence[OverrideKind], chosen: Chosen, now: Overrides) -> _Change:
+    """Of a whole node all that is on it, its instances' too, also of those that are not declared any more."""
+    names = {instance.name for instance in chosen.instances}
+    return [], [
+        one
+        for one in now.all
+        if one.node == chosen.node.name and one.kind in kinds and (chosen.whole or one.instance in names)
+    ]
+
+
+def _still(verb: str, chosen: Chosen, now: Overrides) -> str:
+    """Why what was asked for is not so: an enabled instance of a disabled node, an instance without a twin."""
+    if verb == "simulate":
+        without = [instance.name for instance in chosen.instances if instance.simulated is None]
+        return f"no twin is declared for {', '.join(without)}" if without else ""
+    node = next((one for one in now.of_node(chosen.node.name) if one.kind == "disabled"), None)
+    if verb != "enable" or chosen.whole or node is None:
+        return ""
+    return f"the whole node is {node.words}; `bluefleet enable {chosen.node.name}/` puts it into use"

@@ -1,0 +1,81 @@
+"""Overrides: what operators changed for a while, with who, when and why. Desired is declared plus these."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bluefleet.fleet._state import State
+
+OverrideKind: TypeAlias = Literal["stopped", "disabled", "cordoned", "pinned", "simulated"]
+OVERRIDE_KINDS: tuple[OverrideKind, ...] = get_args(OverrideKind)
+
+
+class Override(BaseModel):
+    """One override of a node, or of one instance on it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    node: str
+    instance: str = Field(default="", description="Empty when it is the whole node that is overridden")
+    kind: OverrideKind
+    value: str = Field(default="", description="Of pinned: the image's reference with its digest")
+    who: str
+    reason: str = ""
+    since: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def words(self) -> str:
+        """As a person is told."""
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self.kind} by {self.who} since {self.since:%Y-%m-%d %H:%M} UTC{why}"
+
+
+class Overrides:
+    """All overrides of a site as they are now."""
+
+    def __init__(self, overrides: Iterable[Override] = ()) -> None:
+        self.all = tuple(overrides)
+
+    @classmethod
+    def now(cls, state: State) -> "Overrides":
+        """As the state file has them. Raises StateUnusable."""
+        with state.reading() as connection:
+            if connection is None:
+                return cls()
+            rows = connection.execute("SELECT * FROM override ORDER BY node, instance, kind").fetchall()
+        return cls(Override.model_validate(dict(row)) for row in rows)
+
+    def of_node(self, node: str) -> list[Override]:
+        """Those of the node as a whole."""
+        return [one for one in self.all if one.node == node and not one.instance]
+
+    def of(self, node: str, instance: str) -> list[Override]:
+        """Those that reach an instance: its own, and its node's."""
+        return [one for one in self.all if one.node == node and one.instance in ("", instance)]
+
+    def first(self, node: str, instance: str, *kinds: OverrideKind) -> Override | None:
+        """The first of these kinds that reaches the instance, in the order of `kinds`."""
+        here = self.of(node, instance)
+        return next((one for kind in kinds for one in here if one.kind == kind), None)
+
+
+def put(state: State, overrides: Sequence[Override]) -> None:
+    """Add overrides; one of the same kind at the same place is replaced. Raises StateUnusable."""
+    with state.writing() as connection:
+        connection.executemany(
+            "INSERT OR REPLACE INTO override VALUES (:node, :instance, :kind, :value, :who, :reason, :since)",
+            [one.model_dump(mode="json") for one in overrides],
+        )
+
+
+def remove(state: State, overrides: Sequence[Override]) -> None:
+    """Take overrides away; one that is not there (any more) is no error. Raises StateUnusable."""
+    if not overrides:
+        return
+    with state.writing() as connection:
+        connection.executemany(
+            "DELETE FROM override WHERE node = ? AND instance = ? AND kind = ?",
+            [(one.node, one.instance, one.kind) for one in overrides],
+        )

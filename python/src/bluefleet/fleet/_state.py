@@ -1,0 +1,124 @@
+"""Operator state on the manager: one SQLite file, its shape by version, safe for several writers at once."""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Each entry makes the shape that its position (from 1) says; only ever add to the end.
+_SHAPES = (
+    """
+    CREATE TABLE override (
+        node TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        value TEXT NOT NULL,
+        who TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since TEXT NOT NULL,
+        PRIMARY KEY (node, instance, kind)
+    ) WITHOUT ROWID;
+    CREATE TABLE history (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        began TEXT NOT NULL,
+        ended TEXT,
+        who TEXT NOT NULL,
+        verb TEXT NOT NULL,
+        targets TEXT NOT NULL,
+        options TEXT NOT NULL,
+        result TEXT NOT NULL,
+        detail TEXT NOT NULL
+    );
+    CREATE TABLE disk (
+        node TEXT PRIMARY KEY,
+        free INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        seen TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+# Seconds that a writer waits for another; each holds the file for milliseconds.
+_BUSY = 10.0
+
+
+class StateUnusable(Exception):
+    """The file of overrides and history can't be read or written, or is of a later version."""
+
+    def __init__(self, file: Path, reason: str, remedy: str) -> None:
+        self.file = file
+        self.remedy = remedy
+        super().__init__(f"{file}: {reason}")
+
+
+class State:
+    """The file; nothing is kept open between two calls, so any number of programs may use it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    @contextmanager
+    def reading(self) -> Generator[sqlite3.Connection | None, None, None]:
+        """A connection to ask; none as long as nobody has written anything. Raises StateUnusable."""
+        if not self.file.exists():
+            yield None
+            return
+        with self._connected() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Generator[sqlite3.Connection, None, None]:
+        """A transaction: all of it is kept, across a power cut too, or nothing. Raises StateUnusable."""
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(str(error)) from error
+        with self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _connected(self) -> Generator[sqlite3.Connection, None, None]:
+        try:
+            connection = sqlite3.connect(self.file, timeout=_BUSY, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._unusable(str(error)) from error
+        try:
+            connection.row_factory = sqlite3.Row
+            self._shape(connection)
+            yield connection
+        except sqlite3.Error as error:
+            raise self._unusable(str(error)) from error
+        finally:
+            connection.close()
+
+    def _shape(self, connection: sqlite3.Connection) -> None:
+        if self._version(connection) == len(_SHAPES):
+            return
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        # Somebody else may have made it meanwhile.
+        version = self._version(connection)
+        if version > len(_SHAPES):
+            connection.execute("ROLLBACK")
+            raise StateUnusable(
+                self.file,
+                f"it is of version {version}, this command knows versions up to {len(_SHAPES)}",
+                "Use the command that wrote it, or restore /var/lib/bluefleet from the backup made before",
+            )
+        for script in _SHAPES[version:]:
+            for statement in script.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(_SHAPES)}")
+        connection.execute("COMMIT")
+
+    @staticmethod
+    def _version(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _unusable(self, reason: str) -> StateUnusable:
+        return StateUnusable(self.file, reason, "Run it as user bluefleet; `site.yml --tags fleet` makes its folder")

@@ -1,0 +1,78 @@
+"""What a shell is told may come next."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bluefleet.cli.completion import candidates
+from bluefleet.cli.main import VERBS
+
+SITE = """
+nodes:
+- name: node1
+  categories: [guider]
+  instances:
+  - {name: cam1, categories: [camera]}
+  - {name: cam10}
+- name: node10
+"""
+
+
+@pytest.fixture(autouse=True)
+def site_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BLUEFLEET_ETC", str(tmp_path))
+    (tmp_path / "fleet.yml").write_text(SITE)
+    return tmp_path / "fleet.yml"
+
+
+def test_first_comes_a_verb() -> None:
+    assert candidates(["st"]) == ["status", "start", "stop"]
+    assert "complete" not in candidates([""])
+    assert candidates(["-i", ""]) == []
+    assert candidates(["-i", "inventories/x", "his"]) == ["history"]
+
+
+@pytest.mark.parametrize("verb", ["status", "apply", "stop", "logs", "exec", "disable", "images"])
+def test_then_nodes_and_instances(verb: str) -> None:
+    assert candidates([verb, ""]) == ["cam1", "cam10", "node1", "node1/cam1", "node1/cam10", "node10"]
+    assert candidates([verb, "node1", "node1/"]) == ["node1/cam1", "node1/cam10"]
+
+
+def test_categories_kinds_and_options_where_they_belong() -> None:
+    assert candidates(["stop", "--category", ""]) == ["camera", "guider"]
+    assert candidates(["clear", "node1", "--kind", "c"]) == ["cordoned"]
+    assert "--interrupt-runs" in candidates(["stop", "--"])
+    assert candidates(["disable", "--reas"]) == ["--reason"]
+
+
+def test_verbs_that_take_no_names_get_none() -> None:
+    assert candidates(["validate", ""]) == []
+    assert candidates(["devices", "list", "node10"]) == ["node10"]
+
+
+@pytest.mark.parametrize("broken", ["", "nodes: 3", "]["])
+def test_a_site_file_that_says_nothing_is_no_error(site_file: Path, broken: str) -> None:
+    site_file.write_text(broken)
+    assert candidates(["stop", ""]) == []
+
+
+def test_bash_completes_with_the_printed_function(tmp_path: Path) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("no bash here")
+    program = Path(sys.executable).with_name("bluefleet")
+    script = """
+    source <("$1" completion bash)
+    bluefleet() { "$program" "$@"; }
+    program=$1 COMP_WORDS=(bluefleet stop cam) COMP_CWORD=2
+    _bluefleet
+    echo "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(["bash", "-c", script, "bash", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "cam1 cam10\n", done.stderr
+
+
+def test_there_is_help_for_every_verb() -> None:
+    assert all(verb.help.endswith(".") for verb in VERBS.values())

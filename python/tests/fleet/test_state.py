@@ -1,0 +1,145 @@
+"""Overrides and history survive, whoever else writes at the same time."""
+
+import multiprocessing
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bluefleet.fleet import Override, Overrides, State, StateUnusable, caller, history
+from bluefleet.fleet._overrides import put, remove
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(tmp_path / "fleet" / "state.sqlite")
+
+
+def stopped(instance: str, who: str = "ada", **more: str) -> Override:
+    return Override.model_validate({"node": "node1", "instance": instance, "kind": "stopped", "who": who, **more})
+
+
+def test_before_anything_was_written_there_is_nothing_and_nothing_is_made(state: State) -> None:
+    assert Overrides.now(state).all == ()
+    assert history.entries(state) == []
+    assert not state.file.exists()
+
+
+def test_an_override_is_there_for_the_next_process_with_who_when_and_why(state: State) -> None:
+    put(state, [stopped("cam1", reason="smells burnt")])
+    (found,) = Overrides.now(State(state.file)).all
+    assert (found.node, found.instance, found.kind) == ("node1", "cam1", "stopped")
+    assert (found.who, found.reason) == ("ada", "smells burnt")
+    assert datetime.now(UTC) - found.since < timedelta(seconds=10)
+    assert "stopped by ada since" in found.words
+    assert found.words.endswith("UTC: smells burnt")
+
+
+def test_the_later_override_of_a_kind_replaces_the_earlier(state: State) -> None:
+    put(state, [stopped("cam1"), stopped("cam1", who="bob"), stopped("cam10")])
+    assert [(one.instance, one.who) for one in Overrides.now(state).all] == [("cam1", "bob"), ("cam10", "ada")]
+    remove(state, [stopped("cam1")])
+    assert [one.instance for one in Overrides.now(state).all] == ["cam10"]
+
+
+def test_an_override_of_a_node_reaches_its_instances_and_no_other_node(state: State) -> None:
+    node = Override(node="node1", kind="cordoned", who="ada")
+    found = Overrides([node, stopped("cam1")])
+    assert found.first("node1", "cam1", "disabled", "cordoned") == node
+    assert found.first("node1", "cam10", "stopped") is None
+    assert found.of("node10", "cam1") == []
+    assert found.of_node("node1") == [node]
+
+
+def test_a_kind_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind"):
+        Override.model_validate({"node": "node1", "kind": "asleep", "who": "ada"})
+
+
+def _write_many(file: Path, writer: int) -> None:
+    for number in range(20):
+        put(State(file), [stopped(f"cam{writer}-{number}", who=f"writer{writer}")])
+        history.end(State(file), history.begin(State(file), f"writer{writer}", "stop", [], {}), "ok", [])
+
+
+def test_many_writers_at_once_lose_nothing(state: State) -> None:
+    method = multiprocessing.get_context("spawn")
+    writers = [method.Process(target=_write_many, args=(state.file, number)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(50)
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    assert len(Overrides.now(state).all) == 80
+    found = history.entries(state, limit=1000)
+    assert len(found) == 80
+    assert {entry.result for entry in found} == {"ok"}
+
+
+def test_what_fails_in_the_middle_is_not_kept(state: State) -> None:
+    put(state, [stopped("cam1")])
+
+    def fail() -> None:
+        with state.writing() as connection:
+            connection.execute("DELETE FROM override")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert len(Overrides.now(state).all) == 1
+
+
+def test_a_file_of_a_later_version_is_left_alone(state: State) -> None:
+    put(state, [stopped("cam1")])
+    connection = sqlite3.connect(state.file)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StateUnusable, match="version 99"):
+        Overrides.now(state)
+
+
+def test_a_file_that_is_no_database_is_told(state: State) -> None:
+    state.file.parent.mkdir()
+    state.file.write_text("this is no database, " * 100)
+    with pytest.raises(StateUnusable, match="not a database"):
+        Overrides.now(state)
+
+
+def test_history_tells_what_came_of_it_and_what_never_ended(state: State) -> None:
+    first = history.begin(state, "ada", "stop", ["node1/cam1"], {"reason": "dust"})
+    history.end(state, first, "failed", ["node1/cam1: it is gone"])
+    history.begin(state, "bob", "apply", ["node1", "node2"], {})
+    latest, earlier = history.entries(state)
+    assert (latest.who, latest.verb, latest.result, latest.ended) == ("bob", "apply", "unfinished", None)
+    assert (earlier.result, earlier.detail, earlier.options) == (
+        "failed",
+        ["node1/cam1: it is gone"],
+        {"reason": "dust"},
+    )
+
+
+def test_history_is_found_by_target_person_verb_and_time(state: State) -> None:
+    for who, verb, target in (
+        ("ada", "stop", "node1/cam1"),
+        ("ada", "stop", "node1/cam10"),
+        ("bob", "apply", "node1"),
+        ("bob", "apply", "node10"),
+    ):
+        history.begin(state, who, verb, [target], {})
+
+    def targets(**wanted: object) -> list[str]:
+        return [entry.targets[0] for entry in history.entries(state, **wanted)]  # type: ignore[arg-type]
+
+    assert targets(targets=["node1/cam1"]) == ["node1", "node1/cam1"]
+    assert targets(nodes=["node1"]) == ["node1", "node1/cam10", "node1/cam1"]
+    assert targets(who="bob") == ["node10", "node1"]
+    assert targets(verb="stop", limit=1) == ["node1/cam10"]
+    assert targets(since=datetime.now(UTC) + timedelta(hours=1)) == []
+
+
+def test_who_called_is_what_sudo_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
+    assert caller() == "ada"
+    monkeypatch.delenv("SUDO_USER")
+    assert caller()

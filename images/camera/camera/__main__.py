@@ -51,9 +51,11 @@ async def serve(wanted: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    store = FrameStore(wanted.frames, wanted.frames_uri)
+    # Instances are unique on their node only.
+    store = FrameStore(wanted.frames, f"{os.environ.get('BLUEFLEET_NODE', 'here')}-{wanted.name}", wanted.frames_uri)
     camera = Camera(wanted.name, Scene(wanted.scene, wanted.name, *wanted.size), store)
-    left = store.remove_drafts()
+    if store.remove_draft():
+        logger.warning("removed the half frame that an earlier run left")
     ioc = CameraIoc(camera, prefix=wanted.prefix)
     actor = CameraActor(camera, wanted.interface, wanted.actor_port)
     try:
@@ -65,7 +67,7 @@ async def serve(wanted: argparse.Namespace) -> int:
         asyncio.create_task(ioc.serve(wanted.interface), name="Channel Access"),
         asyncio.create_task(ioc.keep_telling(), name="process variables"),
     ]
-    logger.info("%s: actor on port %d, %d leftovers removed", wanted.name, wanted.actor_port, left)
+    logger.info("%s: actor on port %d", wanted.name, wanted.actor_port)
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     broken = [task for task in done if task is not waiting]

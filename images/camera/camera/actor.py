@@ -9,7 +9,6 @@ reason as ``error``). Changes of state go to every client as broadcasts.
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -110,7 +109,7 @@ async def expose(
 ) -> None:
     """Takes frames. Ends when they are on disk, with their names."""
     try:
-        into = camera.store.open(series or f"{datetime.now(UTC):%Y-%m-%d}/snapshots")
+        into = camera.store.open(series) if series else camera.store.today("snapshots")
         frames = await camera.expose(into, seconds, count=count, dark=dark)
     except CameraError as error:
         command.fail(error=str(error))

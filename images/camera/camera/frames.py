@@ -1,7 +1,7 @@
 """Frames on disk: a folder is a series, a file is a frame, and a file that has its name is whole.
 
-A frame is written under a temporary name (``.000012.h5.part``), synced, and renamed. What a killed process left under
-such a name is removed when the next one starts.
+A frame is written to ``.drafts`` beside the series, synced, and renamed. Several cameras may share a volume: each has
+one draft, named for it, and removes what it left there itself when it was killed.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import h5py
@@ -22,7 +21,7 @@ from camera.scene import Image
 
 DATASET = "/entry/data/data"
 TEMPLATE = "%06d.h5"
-_DRAFT = ".part"
+_DRAFTS = ".drafts"
 _FRAME = re.compile(r"(\d{6})\.h5")
 _SERIES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){0,3}")
 
@@ -52,11 +51,16 @@ class Series:
 
 
 class FrameStore:
-    """The declared volume. ``uri`` is the address of ``root`` for those who read it elsewhere."""
+    """The declared volume. ``uri`` is the address of ``root`` for those who read it elsewhere.
 
-    def __init__(self, root: Path, uri: str = "") -> None:
+    ``owner`` names this camera among those that write there.
+    """
+
+    def __init__(self, root: Path, owner: str, uri: str = "") -> None:
         self.root = root.resolve()
+        self.owner = owner
         self._uri = (uri or f"file://localhost{self.root}").rstrip("/")
+        self._draft = self.root / _DRAFTS / f"{owner}.h5"
 
     def uri(self, series: Series) -> str:
         """The address of a series' folder, with a slash at its end."""
@@ -72,36 +76,41 @@ class FrameStore:
         numbers = [int(found[1]) for file in folder.glob("*.h5") if (found := _FRAME.fullmatch(file.name))]
         return Series(name, folder, max(numbers, default=-1) + 1)
 
-    def draft(self, series: Series, image: Image, exposed: Exposed) -> Path:
-        """Write the next frame of a series under its temporary name, and sync it."""
-        file = series.next_file
-        draft = file.with_name(f".{file.name}{_DRAFT}")
+    def today(self, name: str) -> Series:
+        """This camera's series of that name, one each day (UTC)."""
+        return self.open(f"{datetime.now(UTC):%Y-%m-%d}/{self.owner}-{name}")
+
+    def draft(self, series: Series, image: Image, exposed: Exposed) -> None:
+        """Write the next frame of a series where nobody looks for frames, and sync it."""
         try:
             series.folder.mkdir(parents=True, exist_ok=True)
-            self._write(draft, image, exposed)
+            self._draft.parent.mkdir(exist_ok=True)
+            self._write(self._draft, image, exposed)
         except OSError as error:
-            with suppress(OSError):  # there may be no such folder
-                draft.unlink()
-            raise FrameNotWritten(f"frame {series.name}/{file.name} could not be written: {error}") from error
-        return draft
+            self.remove_draft()
+            raise _not_stored(series, error) from error
 
-    def commit(self, series: Series, draft: Path) -> Path:
-        """Give a drafted frame its name. From then on it is there, also after a power cut."""
+    def commit(self, series: Series) -> Path:
+        """Give the drafted frame its name. From then on it is there, also after a power cut."""
         file = series.next_file
         try:
-            draft.rename(file)
+            if file.exists():
+                raise FileExistsError("somebody else writes to this series")
+            self._draft.rename(file)
             _sync(series.folder)
         except OSError as error:
-            raise FrameNotWritten(f"frame {series.name}/{file.name} could not be stored: {error}") from error
+            self.remove_draft()
+            raise _not_stored(series, error) from error
         series.frames += 1
         return file
 
-    def remove_drafts(self) -> int:
-        """Remove what a killed process left; returns how many there were."""
-        drafts = list(self.root.rglob(f".*{_DRAFT}"))
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
-        return len(drafts)
+    def remove_draft(self) -> bool:
+        """Remove what was drafted and will not be a frame; whether there was something."""
+        try:
+            self._draft.unlink()
+        except OSError:
+            return False
+        return True
 
     @staticmethod
     def _write(draft: Path, image: Image, exposed: Exposed) -> None:
@@ -115,6 +124,10 @@ class FrameStore:
             # One frame, and an axis for the frames: so files of a series are joined along it.
             file.create_dataset(DATASET, data=image[None], chunks=(1, *image.shape))
         _sync(draft)
+
+
+def _not_stored(series: Series, error: OSError) -> FrameNotWritten:
+    return FrameNotWritten(f"frame {series.name}/{series.next_file.name} could not be written: {error}")
 
 
 def _sync(path: Path) -> None:

@@ -9,7 +9,6 @@ is put here (``series``) counts its own frames (``frames``), whatever the actor'
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 from caproto import ChannelType
@@ -52,7 +51,7 @@ class CameraIoc(PVGroup):
     def __init__(self, camera: Camera, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._camera = camera
-        self._series = camera.store.open(f"{datetime.now(UTC):%Y-%m-%d}/{camera.name}")
+        self._series = camera.store.today("frames")
         self._news = asyncio.Event()
         camera.watch(self._news.set)
 

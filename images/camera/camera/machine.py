@@ -141,18 +141,19 @@ class Camera:
         self._refuse_aborted(series)
         self._enter(State.READING, Outcome.NONE)
         exposed = Exposed(self.name, seconds, self.temperature, dark, begun)
-        image, draft = await asyncio.to_thread(self._read_out, series, exposed)
+        image = await asyncio.to_thread(self._read_out, series, exposed)
         if self._abort.is_set():
-            draft.unlink(missing_ok=True)
+            self.store.remove_draft()
         self._refuse_aborted(series)
         number = series.frames
-        file = self.store.commit(series, draft)
+        file = self.store.commit(series)
         self.last = Frame(file, series.name, number, float(image.sum(dtype="float64") - BIAS * image.size))
         return self.last
 
-    def _read_out(self, series: Series, exposed: Exposed) -> tuple[Image, Path]:
+    def _read_out(self, series: Series, exposed: Exposed) -> Image:
         image = self.scene.expose(exposed.seconds, exposed.temperature, dark=exposed.dark)
-        return image, self.store.draft(series, image, exposed)
+        self.store.draft(series, image, exposed)
+        return image
 
     def _refuse_aborted(self, series: Series) -> None:
         if self._abort.is_set():

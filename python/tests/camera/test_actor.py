@@ -176,9 +176,10 @@ def test_sigterm_in_an_exposure_ends_it_at_once_with_code_0_and_no_file(
 def test_what_a_killed_camera_left_is_removed_and_its_series_goes_on(own_camera: CameraProcess, connect: Any) -> None:
     connect(own_camera).ask("expose 0 --series gone-on")
     own_camera.stop(signal.SIGKILL)
-    (own_camera.frames / "gone-on" / ".000001.h5.part").write_bytes(b"half")
+    (own_camera.frames / ".drafts" / "here-cam1.h5").write_bytes(b"half")
+    (own_camera.frames / ".drafts" / "here-cam2.h5").write_bytes(b"what another camera writes just now")
     own_camera.start()
-    assert own_camera.files == ["gone-on/000000.h5"]
+    assert own_camera.files == [".drafts/here-cam2.h5", "gone-on/000000.h5"]
     assert connect(own_camera).ask("expose 0 --series gone-on")[1]["filename"].endswith("000001.h5")
 
 
@@ -193,3 +194,16 @@ def test_a_folder_that_is_not_there_is_refused_in_words(own_camera: CameraProces
     own_camera.options = ("--frames", "/no/such/folder")
     with pytest.raises(TimeoutError, match="there is no such folder; declare a volume for it"):
         own_camera.start()
+
+
+def test_a_frame_of_somebody_else_is_never_written_over(own_camera: CameraProcess, connect: Any) -> None:
+    client = connect(own_camera)
+    number = client.send("expose 0.5 --series shared")
+    client.replies(None)
+    (own_camera.frames / "shared").mkdir()
+    (own_camera.frames / "shared" / "000000.h5").write_bytes(b"of another camera")
+    end = client.replies(number)[-1]
+    assert end["header"]["message_code"] == "f"
+    assert "somebody else writes to this series" in end["data"]["error"]
+    assert (own_camera.frames / "shared" / "000000.h5").read_bytes() == b"of another camera"
+    assert own_camera.files == ["shared/000000.h5"]

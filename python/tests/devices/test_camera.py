@@ -15,6 +15,7 @@ import pytest
 from bluesky import RunEngine
 from bluesky import plan_stubs as bps
 from bluesky.plans import count, scan
+from bluesky.preprocessors import stage_wrapper
 from bluesky.run_engine import call_in_bluesky_event_loop
 from bluesky.utils import FailedStatus
 from event_model import DocumentNames, schema_validators
@@ -161,13 +162,36 @@ def test_an_abort_by_somebody_else_fails_the_plan_at_once_and_says_why(
     assert "was aborted" in str(raised.value.__cause__)
 
 
+def test_a_plan_that_ends_in_an_exposure_ends_the_exposure_and_leaves_no_file(
+    engine: RunEngine, camera: Camera, process: CameraProcess
+) -> None:
+    call_in_bluesky_event_loop(_set(camera.exposure_time, 60))
+    before = process.files
+
+    def plan() -> Any:
+        yield from bps.open_run()
+        yield from bps.trigger(camera, group="frame")
+        yield from bps.sleep(0.5)
+        raise RuntimeError("the plan is wrong")
+
+    begun = time.monotonic()
+    with pytest.raises(RuntimeError, match="the plan is wrong"):
+        engine(stage_wrapper(plan(), [camera]))
+    assert time.monotonic() - begun < 10
+    client = Client(process.actor_port)
+    assert client.ask("status")[1]["exposure_state"]["state"] == "idle"
+    client.close()
+    assert process.files == before
+
+
 def test_a_camera_that_somebody_else_uses_refuses_and_is_left_alone_only_until_the_plan_stages_it(
     engine: RunEngine, camera: Camera, process: CameraProcess
 ) -> None:
+    client = Client(process.actor_port)
+
     def plan() -> Any:
         yield from bps.stage(camera, wait=True)
         yield from bps.open_run()
-        client = Client(process.actor_port)
         client.send("expose 30")
         client.replies(None)
         yield from bps.trigger_and_read([camera])
@@ -176,6 +200,7 @@ def test_a_camera_that_somebody_else_uses_refuses_and_is_left_alone_only_until_t
         engine(plan())
     assert "it is exposing, for somebody else" in str(raised.value.__cause__)
     documents(engine, count([camera]))  # staging ends what was going on
+    client.close()
 
 
 def test_an_exposure_may_be_longer_than_a_usual_deadline(engine: RunEngine, camera: Camera) -> None:

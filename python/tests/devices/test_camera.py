@@ -227,6 +227,12 @@ def test_a_prepared_exposure_time_is_the_cameras(engine: RunEngine, camera: Came
     assert descriptor["configuration"]["cam"]["data"]["cam-exposure_time"] == 0.2
 
 
+def test_an_exposure_time_that_the_camera_refuses_fails_the_plan(engine: RunEngine, camera: Camera) -> None:
+    with pytest.raises(FailedStatus) as raised:
+        engine(stage_wrapper(bps.prepare(camera, TriggerInfo(livetime=5000), wait=True), [camera]))
+    assert "it refused to expose for 5000 s" in str(raised.value.__cause__)
+
+
 def test_a_burst_of_frames_is_one_kickoff(engine: RunEngine, camera: Camera) -> None:
     def plan() -> Any:
         yield from bps.stage(camera, wait=True)

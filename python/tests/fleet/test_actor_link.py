@@ -80,7 +80,7 @@ def test_nobody_there_is_said_at_once() -> None:
         async with ActorLink("127.0.0.1", port) as link:
             with pytest.raises(ActorUnreachable, match=rf"'status' to the actor at 127.0.0.1:{port}: .*refused"):
                 await link.ask("status", deadline=30)
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 2
 
     run(claim)
 
@@ -103,7 +103,7 @@ def test_a_command_that_goes_on_for_ever_ends_at_its_deadline() -> None:
             begun = time.monotonic()
             with pytest.raises(ActorTimeout, match=r"did not end within 1\.5 s"):
                 await link.ask("expose 5", deadline=1.5)
-            assert 1.4 < time.monotonic() - begun < 2
+            assert 1.4 < time.monotonic() - begun < 3
             assert link.connected, "an actor that answers pings is alive"
 
     run(claim)
@@ -170,10 +170,10 @@ def test_an_actor_that_comes_back_is_linked_to_again_without_being_asked() -> No
 def test_an_address_that_swallows_everything_costs_the_dial_deadline_once() -> None:
     async def claim() -> None:
         # 192.0.2.0/24 is for documentation: nobody answers there; a machine without a route says so at once.
-        async with ActorLink("192.0.2.1", 19995, patience=QUICK) as link:
+        async with ActorLink("192.0.2.1", 19995, patience=Patience(dial=1.5)) as link:
             begun = time.monotonic()
             with pytest.raises(ActorUnreachable):
                 await link.ask("status", deadline=30)
-            assert time.monotonic() - begun < 1.2
+            assert time.monotonic() - begun < 2.9
 
     run(claim)

@@ -6,8 +6,8 @@ its ``template`` names the files, and the index of a StreamDatum is the number o
 from the camera, which is told at which address others see its volume. Times in seconds, temperatures in °C.
 """
 
-# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# (ophyd-async decorates what it declares; its connect has partial types)
+# pyright: reportIncompatibleMethodOverride=false, reportUnknownMemberType=false, reportUnknownArgumentType=false, reportMissingTypeStubs=false
+# (ophyd-async decorates what it declares, and has partial types; aioca has no stubs)
 from __future__ import annotations
 
 import asyncio
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
 
+from aioca import CANothing
 from ophyd_async.core import (
     AsyncStatus,
     DetectorAcquireLogic,
@@ -134,6 +135,17 @@ async def _now(signal: SignalR[_Value]) -> _Value:
     return await signal.get_value(cached=False)
 
 
+async def _put(signal: SignalRW[_Value], value: _Value) -> _Value:
+    """What the camera says after a put: another value, when it refused this one.
+
+    Whether a refused put raises depends on Python: aioca's CANothing counts as false, and futures of Python without the
+    mending of gh-132063 (3.11 and 3.12, early 3.13) lose such an exception.
+    """
+    with suppress(CANothing):
+        await signal.set(value)
+    return await _now(signal)
+
+
 async def _why(camera: Camera, otherwise: str) -> str:
     """In words, and with the camera's name, why there is no frame."""
     try:
@@ -155,7 +167,11 @@ class _Timing(DetectorTriggerLogic):
         if deadtime:
             raise ValueError(f"{self._camera.name} can't wait between frames: deadtime must be 0, not {deadtime:g}")
         if livetime:
-            await self._camera.exposure_time.set(livetime)
+            told = await _put(self._camera.exposure_time, livetime)
+            if told != livetime:
+                raise ExposureFailed(
+                    f"{self._camera.name}: it refused to expose for {livetime:g} s; it says {told:g} s"
+                )
         await self._camera.count.set(num)
 
 
@@ -197,7 +213,7 @@ class _Exposures(DetectorAcquireLogic):
             frames = await _now(self._camera.frames)
         except Exception as error:
             raise ExposureFailed(await _why(self._camera, str(error) or repr(error))) from error
-        # A put that was refused may look done, see _put_series: what counts are the frames.
+        # A put that was refused may look done, see _put: what counts are the frames.
         if frames < self._expected:
             raise ExposureFailed(await _why(self._camera, "there are fewer frames than exposures"))
 
@@ -223,10 +239,7 @@ class _Frames(DetectorDataLogic):
             await self._put_series()
 
     async def _put_series(self) -> None:
-        # ophyd-async 0.21 takes a put that was refused for one that was done: its CANothing counts as false, and what
-        # wraps the put asks for the exception's truth. So it is read back.
-        await self._camera.series.set(self._series)
-        if await _now(self._camera.series) != self._series:
+        if await _put(self._camera.series, self._series) != self._series:
             raise ExposureFailed(await _why(self._camera, "it refused a new series"))
 
     async def prepare_unbounded(self, datakey_name: str) -> StreamableDataProvider:

@@ -28,13 +28,17 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--prefix", required=True, help="prefix of its process variables, such as cam1:")
     parser.add_argument("--frames", type=Path, required=True, help="folder of its frames; must exist")
     parser.add_argument("--frames-uri", default="", help="that folder's address for who reads it, if it is another")
-    parser.add_argument("--actor-port", type=int, default=os.environ.get("BLUEFLEET_ACTOR_PORT", "19995"))
+    parser.add_argument(
+        "--actor-port", type=int, default=os.environ.get("BLUEFLEET_ACTOR_PORT", "19995"), help="TCP port of its actor"
+    )
     parser.add_argument("--interface", default="0.0.0.0", help="address at which both answer")  # noqa: S104
     parser.add_argument("--scene", choices=("star", "beam"), default="star", help="what it looks at")
     parser.add_argument("--size", type=_size, default=(240, 320), help="HEIGHTxWIDTH in pixels")
     found = parser.parse_args(words)
     if not found.frames.is_dir():
         parser.error(f"--frames {found.frames}: there is no such folder; declare a volume for it")
+    if not os.access(found.frames, os.W_OK | os.X_OK):
+        parser.error(f"--frames {found.frames}: user {os.getuid()} may not write there; give it the folder")
     return found
 
 

@@ -167,6 +167,24 @@ def test_an_actor_that_comes_back_is_linked_to_again_without_being_asked() -> No
     run(claim)
 
 
+def test_who_waits_for_a_link_that_this_side_closes_is_told() -> None:
+    async def claim() -> None:
+        async with ActorLink("192.0.2.1", 19995) as dialling:
+            waiting = asyncio.create_task(dialling.ask("status", deadline=30))
+            await asyncio.sleep(0.05)
+        with pytest.raises(ActorUnreachable):
+            await waiting
+        async with serving(never_ends) as port:
+            async with ActorLink("127.0.0.1", port) as talking:
+                started = asyncio.Event()
+                waiting = asyncio.create_task(talking.ask("expose 5", deadline=30, heard=lambda _: started.set()))
+                await started.wait()
+            with pytest.raises(ActorLost, match="this side closed the link"):
+                await waiting
+
+    run(claim)
+
+
 def test_an_address_that_swallows_everything_costs_the_dial_deadline_once() -> None:
     async def claim() -> None:
         # 192.0.2.0/24 is for documentation: nobody answers there; a machine without a route says so at once.

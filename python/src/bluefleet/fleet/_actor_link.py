@@ -108,7 +108,11 @@ class ActorLink:
             self._dialling = asyncio.create_task(self._dial())
             # Told to whoever still waits for it.
             self._dialling.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return await asyncio.shield(self._dialling)
+        dialling = self._dialling
+        await asyncio.wait([dialling])
+        if dialling.cancelled():
+            raise ActorUnreachable(f"a link to the actor at {self.where}", "this side closed the link", _ANSWERS)
+        return dialling.result()
 
     async def _dial(self) -> "_Connection":
         tried = f"a link to the actor at {self.where}"

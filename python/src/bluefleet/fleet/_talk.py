@@ -174,7 +174,9 @@ async def talk(
         using = links or await stack.enter_async_context(ActorLinks())
         found = await asyncio.gather(*(_ask(using, target, words, deadline, heard) for target in targets))
     results = sorted(found, key=lambda result: (result.ok, result.node, result.instance))
-    return TalkReport(site=site.site, command=words, ok=all(result.ok for result in results), results=results)
+    return TalkReport(
+        site=site.site, command=words, ok=bool(results) and all(result.ok for result in results), results=results
+    )
 
 
 async def _ask(links: ActorLinks, target: Target, words: str, deadline: float, heard: TalkHeard | None) -> TalkResult:

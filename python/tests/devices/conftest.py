@@ -1,4 +1,4 @@
-"""A real IOC on this machine's loopback: caproto's mini_beamline and friends, each on a port of its own."""
+"""Real IOCs on this machine's loopback: caproto's mini_beamline and friends and a camera, each on a port of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+
+from camera_process import CameraProcess
 
 START_DEADLINE = 30.0
 
@@ -60,17 +62,20 @@ class Iocs:
 
     beamline: Ioc
     walk: Ioc
+    camera: CameraProcess
 
 
 @pytest.fixture(scope="session")
-def iocs() -> Iterator[Iocs]:
-    """Both run; libca is told of them before anything loads it."""
-    both = Iocs(Ioc("mini_beamline", "mini:"), Ioc("random_walk", "random_walk:"))
-    addresses = [f"127.0.0.1:{ioc.port}" for ioc in (both.beamline, both.walk)]
+def iocs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iocs]:
+    """All run; libca is told of them before anything loads it."""
+    camera = CameraProcess(tmp_path_factory.mktemp("camera"))
+    all_ = Iocs(Ioc("mini_beamline", "mini:"), Ioc("random_walk", "random_walk:"), camera)
+    ports = (all_.beamline.port, all_.walk.port, camera.channel_access_port)
+    addresses = [f"127.0.0.1:{port}" for port in ports]
     os.environ["EPICS_CA_ADDR_LIST"] = " ".join(addresses)
     os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
-    for ioc in (both.beamline, both.walk):
+    for ioc in (all_.beamline, all_.walk, camera):
         ioc.start()
-    yield both
-    for ioc in (both.beamline, both.walk):
+    yield all_
+    for ioc in (all_.beamline, all_.walk, camera):
         ioc.stop()

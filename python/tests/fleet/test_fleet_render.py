@@ -150,3 +150,11 @@ def test_an_engine_is_reached_by_its_transport(node: dict[str, Any], url: str) -
     place = endpoint(found.nodes[0], Settings())
     assert place.url == url
     assert (place.certificate is not None) == url.startswith("https")
+
+
+def test_an_actor_is_told_its_port_and_published_where_there_is_a_bridge() -> None:
+    camera = {"name": "cam1", "channel_access_port": 5064, "actor": {"port": 19995}}
+    spec = rendered(camera)
+    assert spec.environment["BLUEFLEET_ACTOR_PORT"] == "19995"
+    assert spec.ports == ()
+    assert PublishedPort(19995, 19995, "tcp") in rendered({**camera, "network": "bridge"}).ports

@@ -147,6 +147,14 @@ def test_everything_that_contradicts_is_told_at_once():
     assert caught.value.site is not None
 
 
+def test_an_actor_has_a_port_of_its_own():
+    cameras = [{"name": name, "image": "ioc", "actor": {"port": 19995}} for name in ("cam1", "cam2")]
+    said = only_problem(nodes=[{"name": "node1", "address": "10.0.0.21", "instances": cameras}])
+    assert said.startswith(
+        "nodes[0].instances[1].actor.port: port 19995 of instance 'cam2' is taken on node1 by instance"
+    )
+
+
 def test_a_node_is_one_of_the_hosts():
     said = only_problem(hosts={"node2": {"address": "10.0.0.22"}})
     assert said.startswith("nodes[0].name: node 'node1' is no host of the site")

@@ -72,6 +72,13 @@ def test_the_engine_of_a_node_is_open_to_every_address_of_the_manager_and_nobody
     }
 
 
+def test_an_actor_is_open_to_the_manager_and_its_other_ports_are_not(firewall: ModuleType) -> None:
+    camera = {"name": "camera", "channel_access_port": 5066, "actor": {"port": 19995}}
+    found = opened(firewall, "hall1", instances=[camera])
+    assert found[("tcp", 19995)] == {"10.0.0.10", "10.9.0.10", "fd00::10"}
+    assert "192.0.2.7" in (found[("tcp", 5066)] or set())
+
+
 def test_a_host_that_is_no_node_has_no_engine_port(firewall: ModuleType) -> None:
     assert set(opened(firewall, "boss")) == {
         ("tcp", 22),

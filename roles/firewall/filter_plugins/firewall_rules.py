@@ -116,6 +116,9 @@ def firewall_rules(
         for instance in own["instances"]:
             for protocol, port in instance_ports(instance):
                 add(f"instance {instance['name']}", protocol, port, clients)
+            if instance.get("actor"):
+                # People reach actors through the manager, which knows who they are.
+                add(f"actor {instance['name']}", "tcp", instance["actor"]["port"], ["manager"])
     for extra in own["extra_ports"]:
         add(extra["name"], extra.get("protocol", "tcp"), extra["port"], extra.get("clients") or ["any"])
     return rules

@@ -54,6 +54,7 @@ VERBS = {
     "kill": Verb(_OPERATE, "End instances at once; they stay stopped, too.", name="kill"),
     "logs": Verb("bluefleet.cli.logs", "Show what instances wrote, before they were made anew too."),
     "exec": Verb("bluefleet.cli.execute", "Run a command inside an instance.", passes_on=True),
+    "talk": Verb("bluefleet.cli.talk", "Say a command to the actors of many instances.", passes_on=True),
     "enable": Verb(_MARK, "Put into use again what was disabled.", name="enable"),
     "disable": Verb(_MARK, "Take nodes or instances out of use, for plans too.", name="disable"),
     "cordon": Verb(_MARK, "Keep nodes or instances as they are: apply leaves them alone.", name="cordon"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ophyd_async.epics.motor import Motor
 
+    from bluefleet.devices.camera import Camera
     from bluefleet.devices.epics import (
         Axis,
         Detector,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Axis",
+    "Camera",
     "Detector",
     "Motor",
     "RandomWalk",
@@ -35,7 +37,7 @@ __all__ = [
     "Thermo",
 ]
 
-_ELSEWHERE = {"Motor": "ophyd_async.epics.motor"}
+_ELSEWHERE = {"Camera": "bluefleet.devices.camera", "Motor": "ophyd_async.epics.motor"}
 
 
 def __getattr__(name: str) -> Any:

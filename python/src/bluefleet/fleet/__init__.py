@@ -1,6 +1,15 @@
 """The fleet: desired (what the site declares) against actual (what its engines run)."""
 
 from bluefleet.fleet import _history as history
+from bluefleet.fleet._actor_link import ActorLink, Patience
+from bluefleet.fleet._actor_wire import (
+    ActorError,
+    ActorLost,
+    ActorTimeout,
+    ActorUnreachable,
+    CommandInvalid,
+    Reply,
+)
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import database, devices_report, join
@@ -35,12 +44,28 @@ from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, cate
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import instances_status, status
+from bluefleet.fleet._talk import (
+    ActorLinks,
+    NoActor,
+    TalkReport,
+    TalkResult,
+    Target,
+    actor_targets,
+    talk,
+)
 
 __all__ = [
     "OVERRIDE_KINDS",
+    "ActorError",
+    "ActorLink",
+    "ActorLinks",
+    "ActorLost",
+    "ActorTimeout",
+    "ActorUnreachable",
     "ApplyReport",
     "Call",
     "Chosen",
+    "CommandInvalid",
     "DeviceEntry",
     "DevicesReport",
     "DevicesResult",
@@ -51,6 +76,7 @@ __all__ = [
     "ImagesReport",
     "InstanceLine",
     "InstanceStatus",
+    "NoActor",
     "NodeBusy",
     "NodeImages",
     "NodeResult",
@@ -61,6 +87,8 @@ __all__ = [
     "Override",
     "OverrideKind",
     "Overrides",
+    "Patience",
+    "Reply",
     "Selection",
     "SelectionInvalid",
     "Settings",
@@ -69,7 +97,11 @@ __all__ = [
     "StatusReport",
     "Step",
     "StepResult",
+    "TalkReport",
+    "TalkResult",
+    "Target",
     "Wanted",
+    "actor_targets",
     "apply",
     "caller",
     "categories_of",
@@ -93,4 +125,5 @@ __all__ = [
     "select",
     "simulate",
     "status",
+    "talk",
 ]

@@ -90,6 +90,8 @@ def _environment(site: Site, node: Node, instance: Instance) -> dict[str, str]:
         port = str(instance.channel_access_port)
         # Servers read the first (caproto) or the second (EPICS base); no client in an IOC searches by broadcast.
         environment |= {"EPICS_CA_SERVER_PORT": port, "EPICS_CAS_SERVER_PORT": port, "EPICS_CA_AUTO_ADDR_LIST": "NO"}
+    if instance.actor is not None:
+        environment["BLUEFLEET_ACTOR_PORT"] = str(instance.actor.port)
     return environment
 
 
@@ -102,6 +104,8 @@ def _ports(instance: Instance) -> tuple[PublishedPort, ...]:
             PublishedPort(instance.channel_access_port, instance.channel_access_port, protocol)
             for protocol in ("tcp", "udp")
         ]
+    if instance.actor is not None:
+        published.append(PublishedPort(instance.actor.port, instance.actor.port, "tcp"))
     return tuple(published)
 
 

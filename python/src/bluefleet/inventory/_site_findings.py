@@ -67,6 +67,8 @@ def _service_port_problems(site: Site, roles: Roles) -> Iterator[Problem]:
             wanted += [((*here, "ports", p, "port"), port.port) for p, port in enumerate(instance.ports)]
             if instance.channel_access_port is not None:
                 wanted.append(((*here, "channel_access_port"), instance.channel_access_port))
+            if instance.actor is not None:
+                wanted.append(((*here, "actor", "port"), instance.actor.port))
             for location, port in wanted:
                 if port in taken:
                     yield Problem(

@@ -4,7 +4,7 @@ Nothing here reads a file or talks to a machine; `bluefleet.site_file` reads, `b
 """
 
 from bluefleet.model._device import Device
-from bluefleet.model._instance import Health, Instance, Port, Twin, Ulimit, Volume
+from bluefleet.model._instance import Actor, Health, Instance, Port, Twin, Ulimit, Volume
 from bluefleet.model._names import DeviceName, HostName, InstanceName, SiteName
 from bluefleet.model._node import Host, Node, Transport
 from bluefleet.model._problems import Location, Problem, dotted, shape_problems
@@ -14,6 +14,7 @@ from bluefleet.model._site import PlacedDevice, Site, schema_text
 
 __all__ = [
     "Acquisition",
+    "Actor",
     "Device",
     "DeviceName",
     "Health",

@@ -24,6 +24,12 @@ class Port(Declared):
     protocol: Literal["tcp", "udp"] = Field(default="tcp", description="Transport protocol")
 
 
+class Actor(Declared):
+    """A port at which an instance takes commands as lines and replies in lines of JSON (clu's JSONActor)."""
+
+    port: PortNumber = Field(description="TCP port on the node; open to the manager only")
+
+
 class Volume(Declared):
     """A folder of the node, or a named volume of its engine, that a container sees."""
 
@@ -73,6 +79,9 @@ class Instance(Declared):
         default=None, description="TCP and UDP port of its Channel Access server; none when it is not an IOC"
     )
     devices: list[Device] = Field(default_factory=list[Device], description="Devices that this instance serves")
+    actor: Actor | None = Field(
+        default=None, description="Its actor, which 'bluefleet talk' speaks to; none when it has none"
+    )
     environment: dict[_VariableName, str] = Field(
         default_factory=dict, description="Environment variables; no secrets, any engine client can read them"
     )

@@ -154,6 +154,8 @@ def _instance_port_clashes(site: Site) -> Iterator[Problem]:
 def _ports_of(instance: Instance, here: Location) -> Iterator[tuple[Location, tuple[str, ...], int]]:
     if instance.channel_access_port is not None:
         yield (*here, "channel_access_port"), ("tcp", "udp"), instance.channel_access_port
+    if instance.actor is not None:
+        yield (*here, "actor", "port"), ("tcp",), instance.actor.port
     for position, port in enumerate(instance.ports):
         yield (*here, "ports", position, "port"), (port.protocol,), port.port
 

@@ -13,6 +13,7 @@ from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._lock import owner
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._plan import drift, instance_of
+from bluefleet.fleet._queue_status import queue_status
 from bluefleet.fleet._refused_devices import silenced_devices
 from bluefleet.fleet._render import endpoint, selection
 from bluefleet.fleet._report import InstanceStatus, NodeStatus, StatusReport
@@ -42,6 +43,7 @@ async def status(
             return await looking.at(one)
 
     devices = asyncio.create_task(asyncio.to_thread(devices_status, site, settings, deadline=deadline))
+    queue = asyncio.create_task(asyncio.to_thread(queue_status, site, settings, deadline=deadline))
     documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
     found = await asyncio.gather(*(look(one) for one in chosen or select(site)))
     known = await devices
@@ -52,8 +54,8 @@ async def status(
     services = await documents
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
-    ok = all(part.ok for part in (*found, known, *services))
-    return StatusReport(site=site.site, ok=ok, nodes=ordered, devices=known, documents=services)
+    report = StatusReport(site=site.site, ok=True, nodes=ordered, devices=known, documents=services, queue=await queue)
+    return report.model_copy(update={"ok": not report.not_well})
 
 
 class _Looking:

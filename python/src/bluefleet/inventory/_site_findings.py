@@ -12,7 +12,7 @@ from bluefleet.inventory._source import Inventory
 from bluefleet.inventory._specs import Roles
 from bluefleet.inventory._values import Values
 from bluefleet.inventory._yaml import line_at
-from bluefleet.model import Location, Problem, Site
+from bluefleet.model import Location, Partial, Problem, Site
 from bluefleet.model import dotted as written
 from bluefleet.site_file import SiteFileInvalid, load_site
 
@@ -30,16 +30,16 @@ _PROVIDER = "image_mongo_provider"
 
 
 def site_findings(inventory: Inventory, roles: Roles, site_file: Path, checkout: Path) -> Iterator[Finding]:
-    """Check the site file; its shape first, then what its parts say of each other."""
+    """Check the site file: its shape, then what those of its parts that have one say of each other."""
+    problems: list[Problem] = []
     try:
-        site = load_site(site_file)
-        problems: list[Problem] = []
+        partial = Partial(load_site(site_file))
     except SiteFileInvalid as error:
-        site, problems = error.site, error.problems
-    if site is not None:
-        problems += class_problems(site, checkout)
-        problems += _service_port_problems(site, roles)
-        problems += _remote_digest_problems(site, inventory, roles)
+        partial, problems = error.partial, error.problems
+    if partial is not None:
+        problems += partial.as_written(class_problems(partial.site, checkout))
+        problems += partial.as_written(_service_port_problems(partial.site, roles))
+        problems += partial.as_written(_remote_digest_problems(partial.site, inventory, roles))
     names = _Names(site_file)
     told: set[str] = set()
     for problem in problems:

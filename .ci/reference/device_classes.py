@@ -53,9 +53,9 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
     paragraphs = (ast.get_docstring(node) or "").replace("``", "`").split("\n\n")
     for paragraph in paragraphs:
         if paragraph.startswith(":param"):
-            for line in paragraph.splitlines():
-                name, _, words = line.removeprefix(":param ").partition(": ")
-                yield f"- `{name}`: {words}"
+            for parameter in paragraph.removeprefix(":param ").split("\n:param "):
+                name, _, words = parameter.partition(": ")
+                yield f"- `{name}`: {' '.join(words.split())}"
             yield ""
         else:
             yield " ".join(paragraph.split()) + "\n"

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,10 +143,10 @@ def test_a_command_that_a_fresh_machine_does_not_have_is_refused(command: str) -
 def test_every_block_is_of_a_known_kind() -> None:
     kinds = {(block.language, block.kind) for block in blocks()}
     run = {(language, kind) for language in ("sh", "python") for kind in ("lab", "lab session")}
-    assert kinds <= run | {("sh", ""), ("yaml", ""), ("", "")}
+    assert kinds <= run | {("sh", ""), ("yaml", ""), ("toml", ""), ("python", ""), ("text", ""), ("", "")}
 
 
-@pytest.mark.parametrize("block", [one for one in blocks() if not one.language], ids=named)
+@pytest.mark.parametrize("block", [one for one in blocks() if one.language in {"", "text"}], ids=named)
 def test_a_block_without_a_language_is_a_picture_and_no_commands(block: Block) -> None:
     assert not [line for line in block.text.splitlines() if COMMAND.match(line)], f"{named(block)}: mark it `sh`"
 
@@ -153,6 +154,14 @@ def test_a_block_without_a_language_is_a_picture_and_no_commands(block: Block) -
 @pytest.mark.parametrize("block", [one for one in blocks() if one.language == "yaml"], ids=named)
 def test_a_sample_of_an_inventory_is_yaml(block: Block) -> None:
     assert yaml.safe_load(block.text)
+
+
+def test_a_sample_of_a_file_is_of_its_language() -> None:
+    for block in blocks():
+        if block.language == "toml":
+            assert tomllib.loads(block.text), named(block)
+        elif block.language == "python":
+            compile(block.text, named(block), "exec")
 
 
 @pytest.mark.lab

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +121,17 @@ def test_a_command_that_a_fresh_machine_does_not_have_is_refused(command: str) -
 
 def test_every_block_is_of_a_known_kind() -> None:
     kinds = {(block.language, block.kind) for block in blocks()}
-    assert kinds <= {("sh", ""), ("sh", "lab"), ("python", "lab"), ("yaml", ""), ("", "")}
+    assert kinds <= {("sh", ""), ("sh", "lab"), ("python", "lab"), ("yaml", ""), ("toml", ""), ("python", ""), ("", "")}
+
+
+@pytest.mark.parametrize("block", [one for one in blocks() if (one.language, one.kind) == ("python", "")], ids=named)
+def test_a_sample_of_a_program_is_python(block: Block) -> None:
+    assert ast.parse(block.text).body
+
+
+@pytest.mark.parametrize("block", [one for one in blocks() if one.language == "toml"], ids=named)
+def test_a_sample_of_a_package_is_toml(block: Block) -> None:
+    assert tomllib.loads(block.text)
 
 
 @pytest.mark.parametrize("block", [one for one in blocks() if not one.language], ids=named)

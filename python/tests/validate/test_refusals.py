@@ -166,6 +166,31 @@ def test_a_package_without_version_is_refused(site):
     told(site.the_finding(), "all.yml:2", "manager: acquisition_packages[0] = 'beamline7'", "not pinned", "==")
 
 
+def test_plans_of_a_package_that_no_image_has_are_refused(site):
+    site.add("group_vars/all.yml", "acquisition_plans: [beamline7.plans]\n")
+    told(
+        site.the_finding(),
+        "all.yml:2",
+        "acquisition_plans[0] = 'beamline7.plans'",
+        "'beamline7' is not in the worker's image",
+        "Add it to acquisition_packages",
+    )
+
+
+def test_plans_that_the_folder_of_a_package_lacks_are_refused(site):
+    package = Path(__file__).parents[1] / "acquisition" / "beamline7"
+    site.add("group_vars/all.yml", f"acquisition_packages: ['{package}']\n")
+    site.add("group_vars/all.yml", "acquisition_plans: [beamline7.plans, beamline7]\n")
+    assert site.findings() == []
+    site.change("group_vars/all.yml", "[beamline7.plans,", "[beamline7.lost,")
+    told(site.the_finding(), "all.yml:3", "acquisition_plans[0] = 'beamline7.lost'", "no beamline7/lost.py")
+
+
+def test_a_module_of_plans_that_is_no_name_is_refused(site):
+    site.add("group_vars/all.yml", "acquisition_plans: [beamline7/plans.py]\n")
+    told(site.the_finding(), "all.yml:2", "'beamline7/plans.py'", "such as beamline7.plans")
+
+
 def test_two_instances_on_one_port_are_refused(site):
     site.change("host_vars/node1.yml", "channel_access_port: 5066", "channel_access_port: 5064")
     told(

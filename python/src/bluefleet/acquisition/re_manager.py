@@ -42,6 +42,8 @@ def main() -> None:
             f"--existing-plans-devices={state / 'existing_plans_and_devices.yaml'}",
             # So that plans can be queued while the environment is closed, as it is after every start.
             "--update-existing-plans-devices=ALWAYS",
+            # A site's plan with a signature that the queue can't describe is left out, by name in the log; others stay.
+            "--ignore-invalid-plans=ON",
             f"--user-group-permissions={permissions_file}",
             f"--redis-addr={address}",
             "--zmq-publish-console=ON",

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import yaml
 
-from bluefleet.inventory._classes import class_problems
+from bluefleet.inventory._classes import class_problems, plan_problems
 from bluefleet.inventory._finding import Finding
 from bluefleet.inventory._source import Inventory
 from bluefleet.inventory._specs import Roles
@@ -24,6 +24,7 @@ _NODE_VARIABLES = {
     "address": "ansible_host",
 }
 _SITE_VARIABLES = {"site": "site_name", "registry": "registry", "acquisition": "acquisition_packages"}
+_ACQUISITION_VARIABLES = {"packages": "acquisition_packages", "plans": "acquisition_plans"}
 
 # What answers as Mongo; `mongodb` is an image that is published, in images/versions.yml.
 _PROVIDER = "image_mongo_provider"
@@ -38,6 +39,7 @@ def site_findings(inventory: Inventory, roles: Roles, site_file: Path, checkout:
         partial, problems = error.partial, error.problems
     if partial is not None:
         problems += partial.as_written(class_problems(partial.site, checkout))
+        problems += partial.as_written(plan_problems(partial.site, checkout))
         problems += partial.as_written(_service_port_problems(partial.site, roles))
         problems += partial.as_written(_remote_digest_problems(partial.site, inventory, roles))
     names = _Names(site_file)
@@ -157,8 +159,8 @@ def _origin(names: _Names, location: Location) -> tuple[str | None, str | None, 
             return name, "ansible_host", ()
         case ("images", str(key), *_):
             return None, "site_published_images", (key,)
-        case ("acquisition", "packages", *rest):
-            return None, _SITE_VARIABLES["acquisition"], tuple(rest)
+        case ("acquisition", str(key), *rest) if key in _ACQUISITION_VARIABLES:
+            return None, _ACQUISITION_VARIABLES[key], tuple(rest)
         case (str(key), *_):
             return None, _SITE_VARIABLES.get(key), ()
         case _:

@@ -17,6 +17,7 @@ from bluefleet.acquisition import channel_access
 from bluefleet.acquisition.console import run_table
 from bluefleet.acquisition.guard import refuse_unreachable
 from bluefleet.acquisition.metadata import describe_site, persistent_metadata
+from bluefleet.acquisition.reasons import in_words
 from bluefleet.acquisition.settings import Settings
 from bluefleet.acquisition.spool_watch import SpoolWatch
 from bluefleet.devices.connections import CONNECT_DEADLINE, Connections
@@ -50,6 +51,7 @@ class SiteRunEngine:
         self.RE.subscribe(run_table(_write_line))
         self.connections = Connections(settings.connections_file, settings.devices_file.with_name("refused.json"))
         self.RE.preprocessors.append(refuse_unreachable(self.connections))
+        self.RE.preprocessors.append(in_words)
         self._declared: dict[str, Declared] = {}
         self._loaded: set[str] = set()
 

@@ -76,10 +76,10 @@ def test_a_verb_runs_on_the_manager_with_its_own_words_streams_and_exit_code(lab
 
 def test_a_command_for_an_instance_arrives_as_it_was_typed(laboratory, ssh):
     path = f"{ssh.parent}:{os.environ['PATH']}"
-    done = bluefleet("-i", laboratory, "exec", "-it", "node1/camera", "df", "-h", "/a b", PATH=path)
+    done = bluefleet("-i", laboratory, "exec", "-it", "node1/camera", "df", "--", "-h", "/a b", PATH=path)
     assert (done.returncode, done.stdout) == (0, "from there\n"), done.stderr
     asked = Path(f"{ssh}.asked").read_text().splitlines()
-    assert asked[-1] == "bluefleet exec -it node1/camera df -h '/a b'"
+    assert asked[-1] == "bluefleet exec -it node1/camera df -- -h '/a b'"
 
 
 def test_a_manager_that_cannot_be_reached_is_told_in_three_lines(laboratory, ssh):

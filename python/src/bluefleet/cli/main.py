@@ -6,7 +6,7 @@ is large inside its functions: the command has 0.4 s to start. A verb with sub-v
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -138,7 +138,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
                     "allow_extra_args": True,
                     "help_option_names": list[str](),
                 },
-            )(_on_the_manager)
+            )(_on_the_manager([name, *rest]))
     return app
 
 
@@ -174,10 +174,14 @@ def _add(app: typer.Typer, name: str, verb: Verb) -> None:
         app.add_typer(of_verb, name=name, help=verb.help)
 
 
-def _on_the_manager(context: typer.Context) -> None:
-    from bluefleet.cli.remote import run_on_manager
+def _on_the_manager(words: Sequence[str]) -> Callable[[typer.Context], None]:
+    # As they were typed: typer takes the first `--` away, which may be the command's that `exec` and `talk` pass on.
+    def call(_: typer.Context) -> None:
+        from bluefleet.cli.remote import run_on_manager
 
-    raise typer.Exit(run_on_manager([context.info_name or "", *context.args]))
+        raise typer.Exit(run_on_manager(words))
+
+    return call
 
 
 def _nothing() -> None:

@@ -142,6 +142,7 @@ def test_plans_and_device_classes_of_the_sites_package_are_in_the_worker(
     assert result["motor"] == "bluefleet.devices.epics", "a simulated device makes way for the site's own"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_devices_join_and_leave_an_open_environment_and_a_dead_one_stops_nobody(iocs: Any, tmp_path: Path) -> None:
     registry = tmp_path / "devices.json"

@@ -160,4 +160,18 @@ def _mark(
     found = run(
         do(site, settings, chosen, call), "some overrides may be changed and others not; `bluefleet status` shows them"
     )
+    if call.verb == "disable" and (elsewhere := _worker_elsewhere(site)):
+        # The file of refused devices is the manager's.
+        typer.echo(
+            f"failed: {elsewhere}: its worker does not hear of what is disabled: plans can still use these devices. "
+            "`bluefleet stop` takes their instances away from plans, too.",
+            err=True,
+        )
+        found = found.model_copy(update={"ok": False})
     show(found, as_json=as_json)
+
+
+def _worker_elsewhere(site: "Site") -> str:
+    """The host of the queue's worker, where that is not the manager."""
+    host = site.pods.acquisition.host if site.pods.acquisition is not None else ""
+    return host if host and "manager" not in site.hosts[host].groups else ""

@@ -4,7 +4,9 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluefleet.cli._control import inventory_of, refuse_inventory, rendered
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from bluefleet.inventory import Connection
 
 _CONNECT_SECONDS = 5
-# ssh's own word for "no connection": the verb itself never ends with it.
+# ssh's own word for "no connection"; a command inside an instance may end with it, too.
 _NO_CONNECTION = 255
 # A shell's word for a program that it does not find.
 _NO_COMMAND = 127
@@ -36,12 +38,22 @@ def run_on_manager(words: Sequence[str]) -> int:
         refuse("the site has no manager", str(folder), "Put one host into group manager")
     connection = found.control.connections[manager]
     where = f"{manager} ({connection.address})"
-    code, answered = call_manager(connection, words)
-    if code == _NO_CONNECTION and not connection.local and not answered:
+    with tempfile.TemporaryDirectory(prefix="bluefleet-") as temporary:
+        arrived = Path(temporary) / "arrived"
+        code, answered = call_manager(connection, words, arrived=arrived)
+        connected = arrived.exists()
+    if code == _NO_CONNECTION and not connection.local and not connected:
         report(
             f"the manager cannot be reached by SSH, so `bluefleet {shlex.join(words)}` did not run",
             where,
             f"See ssh's own words above; is the host on, and was site.yml run with -i {folder}?",
+        )
+        return 1
+    if code == _NO_CONNECTION and not connection.local and not answered and words[0] != "exec":
+        report(
+            f"the connection to the manager ended while `bluefleet {shlex.join(words)}` ran there",
+            where,
+            "It may go on, be done or be half done: `bluefleet history` and `bluefleet status` say",
         )
         return 1
     # A command inside an instance may end with it, too.
@@ -54,9 +66,12 @@ def run_on_manager(words: Sequence[str]) -> int:
     return code
 
 
-def call_manager(connection: "Connection", words: Sequence[str]) -> tuple[int, bool]:
-    """Run it; its exit code, and whether it gave an answer in JSON. Half a line of JSON is none."""
-    command = ssh_command(connection, words)
+def call_manager(connection: "Connection", words: Sequence[str], *, arrived: Path | None = None) -> tuple[int, bool]:
+    """Run it; its exit code, and whether it gave an answer in JSON. Half a line of JSON is none.
+
+    The file `arrived` is made when the manager has let us in: what ssh ends with does not say whether it came so far.
+    """
+    command = ssh_command(connection, words, arrived=arrived)
     # On a manager that is this machine too, the site is chosen already.
     environment = {name: value for name, value in os.environ.items() if name != "BLUEFLEET_INVENTORY"}
     try:
@@ -76,7 +91,7 @@ def call_manager(connection: "Connection", words: Sequence[str]) -> tuple[int, b
     return process.returncode, answered
 
 
-def ssh_command(connection: "Connection", words: Sequence[str]) -> list[str]:
+def ssh_command(connection: "Connection", words: Sequence[str], *, arrived: Path | None = None) -> list[str]:
     """Spell the call; a terminal here is one there, for colours and Ctrl-C."""
     command = ["bluefleet", *words]
     if connection.local:
@@ -92,6 +107,8 @@ def ssh_command(connection: "Connection", words: Sequence[str]) -> list[str]:
     ]
     # Two of our own make a call that hangs end: the network may go away in the middle of it.
     arguments += ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]
+    if arrived is not None:
+        arguments += ["-o", "PermitLocalCommand=yes", "-o", f"LocalCommand=touch {shlex.quote(str(arrived))}"]
     arguments += shlex.split(connection.arguments)
     if connection.port != 22:
         arguments += ["-p", str(connection.port)]

@@ -1,6 +1,7 @@
 """start, stop, restart, kill and overrides against this machine's own engine, reached over mutual TLS."""
 
 import asyncio
+import gzip
 import json
 import time
 from typing import Any
@@ -237,6 +238,27 @@ def test_a_twin_stands_in_until_it_is_cleared(make_site: MakeSite, settings: Set
     assert asyncio.run(status(site, settings, deadline=5)).ok
     marked(clear, site, settings, "node1")
     assert actions(applied(site, settings)) == [(f"{word}-a", "recreate", "done")]
+
+
+def test_what_is_stopped_gets_its_own_stop_command_when_its_twin_or_it_takes_over(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    def written() -> list[str]:
+        logs = sorted((settings.logs_folder / "node1" / f"{word}-a").glob("*.log.gz"))
+        return [gzip.decompress(log.read_bytes()).decode().partition(" ")[2] for log in logs]
+
+    park = [PARK, "-c", "echo parked > /proc/1/fd/1"]
+    twin = {"image": "tiny", "command": [PARK, "-c", "echo simulated; sleep 1000"]}
+    site = make_site({"node1": [sleeper(f"{word}-a", stop_command=park, simulated=twin)]})
+    applied(site, settings)
+    marked(simulate, site, settings, "node1")
+    did(site, settings, "restart", f"{word}-a")
+    assert docker("logs", f"bluefleet-{word}-a") == "parked"
+    applied(site, settings)
+    assert [log.count("parked") for log in written()] == [2]
+    marked(clear, site, settings, "node1")
+    applied(site, settings)
+    assert written()[1:] == ["simulated\n"]
 
 
 def test_enabling_an_instance_of_a_disabled_node_says_that_the_node_still_is(

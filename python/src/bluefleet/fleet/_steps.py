@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bluefleet.engine import Container, ContainerSpec, Engine, EngineError, RegistryLogin
 from bluefleet.fleet._call import Call
+from bluefleet.fleet._desired import running_as
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._kept_logs import keep
 from bluefleet.fleet._plan import Step
@@ -27,7 +28,7 @@ _LEAST_STOP = 1.0
 
 
 class Steps:
-    """All that is done on one node. `instances` are those it may find there, by name, as they are now."""
+    """All that is done on one node. `instances` are those it may find there, by name, as declared."""
 
     def __init__(
         self,
@@ -117,7 +118,8 @@ class Steps:
 
     async def _stop(self, engine: Engine, name: str, container: Container) -> list[str]:
         """The declared stop command first, then the stop signal, and after the grace an end; returns what went wrong."""
-        instance = self._instances.get(name)
+        # Between a change of what is desired and the apply that follows, the other one of both still runs.
+        instance = running_as(self._instances.get(name), container)
         grace = instance.stop_grace_seconds if instance else container.stop_grace
         notes: list[str] = []
         if instance is not None and instance.stop_command and container.running:

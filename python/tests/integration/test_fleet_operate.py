@@ -4,10 +4,13 @@ import asyncio
 import gzip
 import json
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from bluefleet.engine import Deadlines, Engine
 from bluefleet.fleet import (
     ApplyReport,
     Call,
@@ -259,6 +262,27 @@ def test_what_is_stopped_gets_its_own_stop_command_when_its_twin_or_it_takes_ove
     marked(clear, site, settings, "node1")
     applied(site, settings)
     assert written()[1:] == ["simulated\n"]
+
+
+def test_a_log_that_is_long_on_its_way_keeps_nothing_from_being_made_anew(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied(make_site({"node1": [sleeper(f"{word}-a")]}), settings)
+    before = seen.ids()
+
+    def drip(*_arguments: object, **_options: object) -> Iterator[tuple[int, bytes]]:
+        while True:
+            yield 1, b"2026-11-21T00:00:00Z more\n"
+            time.sleep(0.05)
+
+    monkeypatch.setattr("bluefleet.engine._client._Client.log_frames", drip)
+    monkeypatch.setattr("bluefleet.fleet._apply.Engine", partial(Engine, deadlines=Deadlines(change=3.0)))
+    report = applied(make_site({"node1": [sleeper(f"{word}-a", user="1000")]}), settings)
+    assert actions(report) == [(f"{word}-a", "recreate", "done")]
+    assert report.nodes[0].steps[0].detail == "its log could not be kept: not here within 3 s"
+    assert set(seen.ids()) == set(before)
+    assert seen.ids() != before
+    assert list(settings.logs_folder.rglob("*.gz*")) == []
 
 
 def test_enabling_an_instance_of_a_disabled_node_says_that_the_node_still_is(

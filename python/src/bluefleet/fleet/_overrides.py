@@ -63,6 +63,8 @@ class Overrides:
 
 def put(state: State, overrides: Sequence[Override]) -> None:
     """Add overrides; one of the same kind at the same place is replaced. Raises StateUnusable."""
+    if not overrides:
+        return
     with state.writing() as connection:
         connection.executemany(
             "INSERT OR REPLACE INTO override VALUES (:node, :instance, :kind, :value, :who, :reason, :since)",

@@ -1,7 +1,7 @@
 """Does the steps of a plan on one node, and says of each what came of it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bluefleet.engine import Container, ContainerSpec, Engine, EngineError, RegistryLogin
@@ -28,7 +28,10 @@ _LEAST_STOP = 1.0
 
 
 class Steps:
-    """All that is done on one node. `instances` are those it may find there, by name, as declared."""
+    """All that is done on one node. `instances` are those it may find there, by name, as declared.
+
+    `on_refused` is told at once of each instance that a plan keeps.
+    """
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class Steps:
         guard: Guard,
         call: Call,
         instances: Mapping[str, Instance],
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._site = site
         self._node = node
@@ -47,6 +51,7 @@ class Steps:
         self._guard = guard
         self._call = call
         self._instances = instances
+        self._on_refused = on_refused
 
     async def do(self, engine: Engine, steps: Sequence[Step]) -> list[StepResult]:
         """Do all of them, some at once; what fails stops no other."""
@@ -79,6 +84,7 @@ class Steps:
             starts = step.kind in {"create", "recreate", "start", "restart"}
             trouble = await _settled(engine, step, self._labels) if starts else ""
         except Refused as error:
+            self._on_refused(step.instance)
             return result(step, "refused", str(error))
         except EngineError as error:
             return result(step, "failed", f"{error.tried}: {error.reason}. {error.remedy}")

@@ -66,6 +66,8 @@ async def _mark(
         if not call.dry_run:
             put(state, added)
             remove(state, taken)
+            # At once: other nodes may be waited for, and the wait may be ended.
+            write_refused(site, settings)
         changed.extend([*added, *taken])
         return NodeResult(name=chosen.node.name, error=_still(call.verb, chosen, Overrides.now(state)))
 
@@ -73,8 +75,6 @@ async def _mark(
         results = await each_node(selection, settings, call, work)
         record.nodes(results)
         record.detail += [f"{one.node}/{one.instance}".rstrip("/") + f": {one.kind}" for one in changed]
-        if not call.dry_run:
-            write_refused(site, Overrides.now(state), settings)
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": bool(changed), "overrides": changed})
 

@@ -50,7 +50,8 @@ def did(site: Site, settings: Settings, verb: Any, *targets: str, **more: Any) -
 
 
 def marked(mark: Any, site: Site, settings: Settings, *targets: str, **more: Any) -> OperationReport:
-    return asyncio.run(mark(site, settings, select(site, targets), Call(mark.__name__, who="ada", **more)))
+    kinds_too = {"kinds": more.pop("kinds")} if "kinds" in more else {}
+    return asyncio.run(mark(site, settings, select(site, targets), Call(mark.__name__, who="ada", **more), **kinds_too))
 
 
 def actions(report: ApplyReport | OperationReport) -> list[tuple[str, str, str]]:
@@ -294,6 +295,18 @@ def test_enabling_an_instance_of_a_disabled_node_says_that_the_node_still_is(
     assert not report.ok
     assert "bluefleet enable node1/" in report.nodes[0].error
     assert marked(enable, site, settings, "node1").ok
+
+
+def test_clearing_an_instance_of_a_cordoned_node_says_that_the_node_still_is(
+    make_site: MakeSite, settings: Settings, word: str
+) -> None:
+    site = make_site({"node1": [sleeper(f"{word}-a")]})
+    marked(cordon, site, settings, "node1", reason="floods")
+    report = marked(clear, site, settings, f"{word}-a")
+    assert not report.ok
+    assert report.nodes[0].error.endswith("floods; `bluefleet clear node1/` takes that away")
+    assert marked(clear, site, settings, f"{word}-a", kinds=["stopped"]).ok
+    assert marked(clear, site, settings, "node1").ok
 
 
 def test_force_makes_chosen_instances_anew_and_no_other(

@@ -20,6 +20,7 @@ from bluefleet.fleet._lock import NodeBusy
 from bluefleet.fleet._logs import InstanceLine, Wanted, logs
 from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
 from bluefleet.fleet._operate import OperationVerb, operate
+from bluefleet.fleet._orphans import orphans, orphans_named
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
 from bluefleet.fleet._render import container_spec, endpoint
@@ -127,6 +128,8 @@ __all__ = [
     "join",
     "logs",
     "operate",
+    "orphans",
+    "orphans_named",
     "plan",
     "select",
     "simulate",

@@ -24,7 +24,12 @@ def find_inventory(given: Path | None = None) -> Path:
     """Return the inventory folder: the given one, else $BLUEFLEET_INVENTORY, else the laboratory's."""
     chosen = given or (Path(text) if (text := os.environ.get("BLUEFLEET_INVENTORY")) else None)
     folder = chosen or find_checkout() / "inventories" / "lab"
-    return (folder.parent if folder.is_file() else folder).resolve()
+    return (folder.parent if folder.is_file() and folder.stem == "hosts" else folder).resolve()
+
+
+def is_inventory(folder: Path) -> bool:
+    """Whether there is a list of hosts in the folder: Ansible would try to read, or to run, whatever else it finds."""
+    return any(folder.glob("hosts.y*ml"))
 
 
 def find_inventories(checkout: Path) -> list[str]:

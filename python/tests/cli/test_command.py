@@ -182,7 +182,7 @@ def test_an_inventory_that_is_not_there_is_told_by_name(tmp_path):
     done = bluefleet("-i", "inventories/exmple", "status")
     assert done.returncode == 2
     assert f"there is no folder {find_checkout()}/inventories/exmple" in done.stderr
-    assert "Did you mean inventories/example?" in done.stderr
+    assert f"Did you mean {find_checkout()}/inventories/example?" in done.stderr
     assert "validate" not in done.stderr
 
 
@@ -233,3 +233,38 @@ def test_a_command_that_an_instance_does_not_have_is_not_taken_for_ours(laborato
 
 def test_an_unknown_verb_is_refused():
     assert bluefleet("stauts").returncode == 2
+
+
+@pytest.fixture
+def no_inventory(tmp_path: Path) -> Path:
+    """A folder with a program and a page, as every checkout has."""
+    program = tmp_path / "tool"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\necho '{{}}'\n")
+    program.chmod(0o755)
+    (tmp_path / "README.md").write_text("# A page\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", [".", "README.md"])
+@pytest.mark.parametrize("verb", ["status", "validate", "site"])
+def test_what_is_no_inventory_is_refused_and_nothing_in_it_is_run(no_inventory: Path, verb: str, given: str) -> None:
+    done = bluefleet("-i", no_inventory / given, verb)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "is no inventory: no hosts.yml is in it" in done.stderr
+    assert not (no_inventory / "ran").exists()
+
+
+def test_ansible_runs_no_program_that_lies_in_an_inventory(no_inventory: Path) -> None:
+    (no_inventory / "hosts.yml").write_text("all: {hosts: {one: {}}}\n")
+    listed = subprocess.run(
+        [Path(sys.executable).with_name("ansible-inventory"), "-i", no_inventory, "--list"],
+        cwd=find_checkout(), capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "one" in listed.stdout
+    assert not (no_inventory / "ran").exists()
+
+
+def test_an_option_before_its_verb_is_told_in_json_too() -> None:
+    done = bluefleet("--json", "status")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["ok"] is False

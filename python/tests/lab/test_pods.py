@@ -78,6 +78,15 @@ def test_the_edge_sends_who_leaves_out_the_last_slash_to_a_page_of_its_own(host:
     assert (answer.status_code, answer.headers["Location"]) == (301, f"/{path}/")
 
 
+@pytest.mark.parametrize(
+    ("host", "path", "to"), [("manager", "api/status/", "/api/status"), ("data", "tiled/ui", "/tiled/ui/")]
+)
+def test_who_is_sent_on_by_a_service_stays_with_the_edge(host: str, path: str, to: str) -> None:
+    trust = ssl.create_default_context(cafile=str(LAB / ".state" / "pki" / "site" / "bundle.crt"))
+    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust, trust_env=False, timeout=20)
+    assert (answer.status_code, answer.headers["Location"]) == (307, to)
+
+
 def test_the_proof_of_a_site_that_keeps_its_promises_and_of_one_that_does_not(tmp_path: Path) -> None:
     told = tmp_path / "stages.json"
     Converge(told, playbook="playbooks/verify.yml").finish().well()

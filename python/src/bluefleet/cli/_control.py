@@ -22,7 +22,7 @@ def need(verb: str, *modules: str) -> None:
 
 def inventory_of(verb: str, given: Path | None = None) -> tuple[Path, Path]:
     """The inventory folder that is meant and the checkout; exit code 2 where there is no such folder, or no checkout."""
-    from bluefleet.checkout import NoCheckout, find_checkout, find_inventories, find_inventory
+    from bluefleet.checkout import NoCheckout, find_checkout, find_inventories, find_inventory, is_inventory
 
     try:
         checkout = find_checkout()
@@ -30,9 +30,13 @@ def inventory_of(verb: str, given: Path | None = None) -> tuple[Path, Path]:
         said = given or os.environ.get("BLUEFLEET_INVENTORY")
         _refuse_elsewhere(f"bluefleet{f' -i {said}' if said else ''} {verb}", str(error))
     folder = find_inventory(given)
-    if not folder.is_dir():
-        there = find_inventories(checkout)
-        refuse(f"there is no folder {folder}", "-i, --inventory", _nearest(folder.name, there, checkout))
+    if not is_inventory(folder):
+        what = (
+            f"there is no folder {folder}"
+            if not folder.exists()
+            else f"{folder} is no inventory: no hosts.yml is in it"
+        )
+        refuse(what, "-i, --inventory", _nearest(folder.name, find_inventories(checkout), checkout))
     return folder, checkout
 
 
@@ -90,5 +94,5 @@ def _nearest(name: str, there: list[str], checkout: Path) -> str:
 
     near = get_close_matches(name, [Path(one).name for one in there], n=3)
     if near:
-        return f"Did you mean {' or '.join(f'inventories/{one}' for one in near)}?"
+        return f"Did you mean {' or '.join(str(checkout / 'inventories' / one) for one in near)}?"
     return f"In {checkout} there are {', '.join(there) or 'none'}"

@@ -113,6 +113,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     """Return the command for a command line: the verb in it is real, of all others there is only the help."""
     used, rest, site_given = _split(arguments)
     own = VERBS[used].own(rest) if used in VERBS else arguments
+    before = arguments[: len(arguments) - len(rest)]
     app = typer.Typer(
         cls=Group,
         callback=choose_site,
@@ -123,7 +124,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         # Rich would double the time that --help takes.
         rich_markup_mode=None,
-        context_settings={"help_option_names": list(_HELP), "obj": "--json" in own},
+        context_settings={"help_option_names": list(_HELP), "obj": "--json" in (*before, *own)},
     )
     for name, verb in VERBS.items():
         if name != used:

@@ -197,6 +197,15 @@ class Engine:
 
         return await self._call("list its images", self.deadlines.answer, ask)
 
+    async def remove_image(self, reference: str, digest: str) -> None:
+        """Remove an image by every name it has there, if it is there. Raises EngineFault when a container needs it."""
+
+        def work(client: "DockerApi") -> None:
+            while name := _local(client, reference, digest):
+                client.remove_image(name)
+
+        await self._call(f"remove {reference}", self.deadlines.change, work)
+
     async def remove(self, container: str) -> None:
         """Remove a container. Its named volumes stay."""
         await self._call(

@@ -40,6 +40,7 @@ from bluefleet.fleet._report import (
     NodeStatus,
     OperationReport,
     QueueStatus,
+    RollingReport,
     StatusReport,
     StepResult,
 )
@@ -56,6 +57,7 @@ from bluefleet.fleet._talk import (
     actor_targets,
     talk,
 )
+from bluefleet.fleet._update import rollback, update
 
 __all__ = [
     "OVERRIDE_KINDS",
@@ -95,6 +97,7 @@ __all__ = [
     "Patience",
     "QueueStatus",
     "Reply",
+    "RollingReport",
     "Selection",
     "SelectionInvalid",
     "Settings",
@@ -128,8 +131,10 @@ __all__ = [
     "logs",
     "operate",
     "plan",
+    "rollback",
     "select",
     "simulate",
     "status",
     "talk",
+    "update",
 ]

@@ -35,6 +35,8 @@ class Call:
     dry_run: bool = False
     interrupt_runs: bool = False
     reason: str = ""
+    # How long a started instance may take to be healthy before it counts as failed.
+    healthy_within: float = 90.0
     progress: Progress = _quiet
 
 

@@ -189,6 +189,13 @@ class OperationReport(_Report):
     )
 
 
+class RollingReport(OperationReport):
+    """What update or rollback did: instance by instance, up to the first that did not get well."""
+
+    reached: list[str] = Field(description="What is as it should be now, each node/instance")
+    not_reached: list[str] = Field(description="What was left as it was, because something before it failed")
+
+
 class DevicesResult(_Report):
     """What happened to the device database, and what the queue's worker knows of it now."""
 

@@ -53,6 +53,7 @@ class DockerApi(Protocol):
     def kill(self, container: str) -> None: ...
     def remove_container(self, container: str, *, force: bool) -> None: ...
     def images(self) -> list[dict[str, Any]]: ...
+    def inspect_network(self, net_id: str) -> dict[str, Any]: ...
     def remove_image(self, image: str) -> object: ...
     def inspect_image(self, image: str) -> dict[str, Any]: ...
     def pull(
@@ -196,6 +197,14 @@ def inspect_all(client: DockerApi, labels: list[str]) -> list[dict[str, Any]]:
         with suppress(NotFound):
             found.append(client.inspect_container(entry["Id"]))
     return found
+
+
+def network_made(client: DockerApi, name: str) -> str:
+    """When the engine made the network, in its own words; empty when it has none of that name."""
+    try:
+        return str(client.inspect_network(name)["Created"])
+    except NotFound:
+        return ""
 
 
 def _check_files(endpoint: Endpoint) -> None:

@@ -68,6 +68,19 @@ class Engine:
 
         return await self._call("look at its containers", self.deadlines.answer, ask)
 
+    async def started(self) -> str:
+        """A word for its last start: another one after the next. Empty when this engine does not tell.
+
+        An engine makes its bridge anew whenever it starts, and tells when it made it, but not when it was started.
+        """
+
+        def ask(client: "DockerApi") -> str:
+            from bluefleet.engine._client import network_made
+
+            return network_made(client, "bridge")
+
+        return await self._call("ask for its start", self.deadlines.answer, ask)
+
     async def ensure_image(self, reference: str, digest: str, login: RegistryLogin | None = None) -> str:
         """The name under which the node has that image; pulled if it is not there. Returns what to create from.
 

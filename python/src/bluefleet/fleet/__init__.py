@@ -22,6 +22,7 @@ from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
 from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
+from bluefleet.fleet._reboot import Soft, SoftFailed, reboot
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
     ApplyReport,
@@ -101,6 +102,8 @@ __all__ = [
     "Selection",
     "SelectionInvalid",
     "Settings",
+    "Soft",
+    "SoftFailed",
     "State",
     "StateUnusable",
     "StatusReport",
@@ -131,6 +134,7 @@ __all__ = [
     "logs",
     "operate",
     "plan",
+    "reboot",
     "rollback",
     "select",
     "simulate",

@@ -51,7 +51,7 @@ class Record:
         """Note what happened on each node."""
         self.ok = self.ok and all(node.ok for node in results)
         for node in results:
-            self.detail += [f"{node.name}: {node.error}"] if node.error else []
+            self.detail += [f"{node.name}: {words}" for words in (node.done, node.error) if words]
             for step in node.steps:
                 words = f": {step.detail}" if step.detail else ""
                 self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")

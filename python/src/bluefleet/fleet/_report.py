@@ -167,6 +167,7 @@ class NodeResult(_Report):
     remedy: str = ""
     left: str = Field(default="", description="Who took the whole node out of use, when and why; it was not even asked")
     steps: list[StepResult] = Field(default_factory=list[StepResult])
+    done: str = Field(default="", description="What was, or on a dry run would be, done to the node as a whole")
 
     @property
     def ok(self) -> bool:

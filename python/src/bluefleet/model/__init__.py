@@ -8,12 +8,14 @@ from bluefleet.model._instance import Actor, Health, Instance, Port, Twin, Ulimi
 from bluefleet.model._names import DeviceName, HostName, InstanceName, SiteName
 from bluefleet.model._node import Host, Node, Transport
 from bluefleet.model._partial import Partial, well_shaped
+from bluefleet.model._power import ACTION, Power, PowerHttp
 from bluefleet.model._problems import Location, Problem, dotted, shape_problems
 from bluefleet.model._rules import did_you_mean, site_problems
 from bluefleet.model._services import Acquisition, Image, Kafka, Pod, Pods, Registry
 from bluefleet.model._site import PlacedDevice, Site, schema_text
 
 __all__ = [
+    "ACTION",
     "Acquisition",
     "Actor",
     "Device",
@@ -32,6 +34,8 @@ __all__ = [
     "Pod",
     "Pods",
     "Port",
+    "Power",
+    "PowerHttp",
     "Problem",
     "Registry",
     "Site",

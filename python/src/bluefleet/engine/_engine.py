@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
+from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing, VolumeDiffers
 from bluefleet.engine._seen import Executed, LocalImage, LogLine, Observation, container_of
 from bluefleet.engine._session import Streams, converse
-from bluefleet.engine._spec import LABEL, ContainerSpec
+from bluefleet.engine._spec import LABEL, ContainerSpec, Mount
 
 if TYPE_CHECKING:
     from bluefleet.engine._client import DockerApi
@@ -105,6 +105,29 @@ class Engine:
             lambda client: _pull(client, self.endpoint.node, repository, digest, login),
         )
         return f"{repository}@{digest}"
+
+    async def ensure_volumes(self, mounts: Sequence[Mount], labels: Mapping[str, str]) -> None:
+        """Make those volumes that have options and are not there. Raises VolumeDiffers for one that has others."""
+        wanted = [mount for mount in mounts if mount.kind == "volume" and mount.options]
+
+        def work(client: "DockerApi") -> None:
+            from bluefleet.engine._client import volume_options
+
+            for mount in wanted:
+                there = volume_options(client, mount.source)
+                if there is None:
+                    client.create_volume(mount.source, "local", dict(mount.options), dict(labels))
+                elif there != dict(mount.options):
+                    raise VolumeDiffers(
+                        self.endpoint.node,
+                        f"use volume {mount.source}",
+                        f"it is there with other options: {_words(there)} instead of {_words(mount.options)}",
+                        f"Stop what uses it and remove it (`docker volume rm {mount.source}` on {self.endpoint.node}), "
+                        "or declare another name as its `source`",
+                    )
+
+        if wanted:
+            await self._call("make its volumes", self.deadlines.change, work)
 
     async def create(self, spec: ContainerSpec, image: str) -> str:
         """Create the container from `image` (what `ensure_image` returned), not started. Returns its id."""
@@ -318,6 +341,10 @@ async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
 
     threading.Thread(target=run, daemon=True, name="engine").start()
     return await asyncio.wait_for(asyncio.wrap_future(answer), deadline)
+
+
+def _words(options: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in sorted(options.items())) or "none"
 
 
 def _local(client: "DockerApi", reference: str, digest: str) -> str:

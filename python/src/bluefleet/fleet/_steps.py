@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bluefleet.engine import Container, ContainerSpec, Engine, EngineError, RegistryLogin
+from bluefleet.engine import LABEL, Container, ContainerSpec, Engine, EngineError, RegistryLogin
 from bluefleet.fleet._applied import note
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._guard import Guard, Refused
@@ -117,6 +117,7 @@ class Steps:
             return
         # The image first: what runs goes on until its successor can really be made. A plan may have begun meanwhile.
         image = await images.ensure(step.spec)
+        await engine.ensure_volumes(step.spec.mounts, {f"{LABEL}.{key}": value for key, value in self._labels.items()})
         await self.allow(step)
         if step.container is not None:
             notes += await self._take_away(engine, step.instance, step.container)

@@ -4,7 +4,7 @@ Nothing here reads a file or talks to a machine; `bluefleet.site_file` reads, `b
 """
 
 from bluefleet.model._device import Device
-from bluefleet.model._instance import Actor, Health, Instance, Port, Twin, Ulimit, Volume
+from bluefleet.model._instance import Actor, Health, Instance, Nfs, Port, Tmpfs, Twin, Ulimit, Volume
 from bluefleet.model._names import DeviceName, HostName, InstanceName, SiteName
 from bluefleet.model._node import Host, Node, Transport
 from bluefleet.model._partial import Partial, well_shaped
@@ -28,6 +28,7 @@ __all__ = [
     "InstanceName",
     "Kafka",
     "Location",
+    "Nfs",
     "Node",
     "Partial",
     "PlacedDevice",
@@ -40,6 +41,7 @@ __all__ = [
     "Registry",
     "Site",
     "SiteName",
+    "Tmpfs",
     "Transport",
     "Twin",
     "Ulimit",

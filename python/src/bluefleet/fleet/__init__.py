@@ -13,6 +13,7 @@ from bluefleet.fleet._actor_wire import (
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._doctor import Check, DoctorReport, doctor, report_of
 from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
 from bluefleet.fleet._images import images_report
@@ -70,12 +71,14 @@ __all__ = [
     "ActorUnreachable",
     "ApplyReport",
     "Call",
+    "Check",
     "Chosen",
     "CommandInvalid",
     "DeviceEntry",
     "DevicesReport",
     "DevicesResult",
     "DevicesStatus",
+    "DoctorReport",
     "DocumentService",
     "FailedPlan",
     "HistoryEntry",
@@ -123,6 +126,7 @@ __all__ = [
     "database",
     "devices_report",
     "disable",
+    "doctor",
     "drift",
     "enable",
     "endpoint",
@@ -135,6 +139,7 @@ __all__ = [
     "operate",
     "plan",
     "reboot",
+    "report_of",
     "rollback",
     "select",
     "simulate",

@@ -1,10 +1,15 @@
 """update and rollback against this machine's own engine: a few at a time, only what is well, and back again."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from bluefleet.fleet import (
     Call,
@@ -242,3 +247,28 @@ def test_images_that_no_rollback_asks_for_leave_the_node(
     left = docker("images", "--digests", "--format", "{{.Digest}}")
     assert registry.digest not in left
     assert newer.digest in left
+
+
+def test_an_update_that_was_killed_is_completed_when_it_is_run_again(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    names = [f"{word}-{letter}" for letter in "abc"]
+    applied(make_site({"node1": [sleeper(name) for name in names]}), settings)
+    site = make_site({"node1": [sleeper(name, user="1000") for name in names]})
+    settings.site_file.write_text(yaml.safe_dump(site.model_dump(mode="json", by_alias=True)))
+    places = {"BLUEFLEET_ETC": str(settings.etc), "BLUEFLEET_LIB": str(settings.lib)}
+    environment = {name: value for name, value in os.environ.items() if name != "BLUEFLEET_INVENTORY"} | places
+    command = [sys.executable, "-c", "from bluefleet.cli import main; main()", "update"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith(f"node1/{names[1]}: recreate"))
+        process.kill()
+    assert user(seen, names[2]) == ""
+    again = subprocess.run(
+        [*command, "--json"], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    said = json.loads(again.stdout)
+    assert said["reached"] == [f"node1/{name}" for name in names]
+    assert [user(seen, name) for name in names] == ["1000"] * 3
+    entries = history.entries(State(settings.state_file), verb="update")
+    assert [entry.result for entry in entries] == ["ok", "unfinished"]

@@ -153,7 +153,7 @@ async def _on_node(work: _Work, chosen: Chosen) -> NodeResult:
         found = await asyncio.gather(*(one.change() for one in instances))
         steps = [step for ones in found for step in ones]
         if not work.call.dry_run and all(step.outcome == "done" for step in steps):
-            await _tidy(work, node, engine)
+            await _tidy(work, node, engine, {container.digest for container in seen.containers})
         return NodeResult(name=node.name, steps=steps)
 
 
@@ -237,14 +237,14 @@ class _Instance:
         return [result(step, "failed", trouble)] if trouble else []
 
 
-async def _tidy(work: _Work, node: Node, engine: Engine) -> None:
+async def _tidy(work: _Work, node: Node, engine: Engine, used: set[str]) -> None:
     """Specs that no rollback will ask for are forgotten, and their images removed where nothing else needs them."""
     noted = on_node(work.state, node.name)
     over = surplus(noted)
     if not over:
         return
     gone = {one.id for one in over}
-    needed = {one.spec.digest for one in noted if one.id not in gone}
+    needed = used | {one.spec.digest for one in noted if one.id not in gone}
     needed |= {one.spec.digest for one in desired(work.site, node, Overrides.now(work.state))}
     needed |= {image.digest for image in work.site.images.values() if image.digest}
     unneeded = {one.spec.digest: one.spec.reference for one in over if one.spec.digest not in needed}

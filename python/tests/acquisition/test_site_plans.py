@@ -11,6 +11,7 @@ from bluesky.plans import count
 
 from bluefleet.acquisition import plans
 from bluefleet.acquisition.site_plans import SitePlans, load_site_plans
+from bluefleet.fleet._guard import USE_ONLY_ARGUMENTS
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -30,6 +31,10 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
         return load_site_plans(sources, {name: getattr(plans, name) for name in plans.__all__})
 
     return load
+
+
+def test_of_all_plans_here_the_fleet_knows_that_they_use_only_their_arguments() -> None:
+    assert set(plans.__all__) == USE_ONLY_ARGUMENTS
 
 
 def test_a_module_offers_the_public_plans_that_it_defines(load: Load) -> None:

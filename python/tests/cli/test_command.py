@@ -45,10 +45,11 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ssh(tmp_path: Path) -> Path:
-    """A stand-in for ssh that writes what it was asked to do, and ends as it is told to."""
+    """A stand-in for ssh that writes what it was asked to do, is let in unless told otherwise, and ends as it is told to."""
     program = tmp_path / "ssh"
     program.write_text(
         '#!/bin/sh\nprintf "%s\\n" "$@" > "$0.asked"\n'
+        'for word; do case $SSH_REFUSED$word in LocalCommand=*) sh -c "${word#*=}" ;; esac; done\n'
         'printf %b "${SSH_SAYS-from there\\n}"\nexit "${SSH_ENDS_WITH:-0}"\n'
     )
     program.chmod(0o755)
@@ -82,9 +83,15 @@ def test_a_command_for_an_instance_arrives_as_it_was_typed(laboratory, ssh):
     assert asked[-1] == "bluefleet exec -it node1/camera df -- -h '/a b'"
 
 
+def test_a_command_inside_an_instance_may_end_as_ssh_does_without_a_connection(laboratory, ssh):
+    path = f"{ssh.parent}:{os.environ['PATH']}"
+    done = bluefleet("-i", laboratory, "exec", "cam1", "sh", "-c", "exit 255", PATH=path, SSH_ENDS_WITH="255")
+    assert (done.returncode, done.stderr) == (255, "")
+
+
 def test_a_manager_that_cannot_be_reached_is_told_in_three_lines(laboratory, ssh):
     path = f"{ssh.parent}:{os.environ['PATH']}"
-    done = bluefleet("-i", laboratory, "status", PATH=path, SSH_ENDS_WITH="255")
+    done = bluefleet("-i", laboratory, "status", PATH=path, SSH_ENDS_WITH="255", SSH_REFUSED="x")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 3
     assert "manager (172.30.77.10)" in done.stderr
@@ -185,13 +192,20 @@ def test_an_inventory_that_is_not_there_is_told_by_name(tmp_path):
         ("", 255, 1, "cannot be reached by SSH"),
         ("", 127, 1, "no command `bluefleet` yet"),
         ("", 1, 1, "ended with exit code 1 and gave no answer"),
-        ('{"schema_version": 1, "ok"', 255, 1, "cannot be reached by SSH"),
+        (
+            '{"schema_version": 1, "ok"',
+            255,
+            1,
+            "the connection to the manager ended while `bluefleet status --json` ran",
+        ),
     ],
     ids=["unreachable", "no command", "no answer", "cut off"],
 )
 def test_with_json_what_ssh_met_is_one_object(laboratory, ssh, said, code, ends, what):  # noqa: PLR0917 (cases)
     path = f"{ssh.parent}:{os.environ['PATH']}"
-    done = bluefleet("-i", laboratory, "status", "--json", PATH=path, SSH_SAYS=said, SSH_ENDS_WITH=str(code))
+    refused = "yes" if code == 255 and not said else ""
+    environment = {"SSH_SAYS": said, "SSH_ENDS_WITH": str(code), "SSH_REFUSED": refused}
+    done = bluefleet("-i", laboratory, "status", "--json", PATH=path, **environment)
     told = json.loads(done.stdout)
     assert (done.returncode, told["schema_version"], told["ok"]) == (ends, 1, False)
     assert what in told["error"]["what"]

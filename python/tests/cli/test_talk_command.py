@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from bluefleet.cli.main import build
-from bluefleet.fleet import Settings
+from bluefleet.fleet import Settings, State, history
 from camera_process import CameraProcess
 
 # A camera takes seconds to start.
@@ -92,6 +92,21 @@ def test_a_refused_command_is_exit_code_1_with_the_actors_words() -> None:
     assert done.stderr.count("failed: node1/cam") == 2
 
 
+def test_what_changes_something_stands_in_history_and_a_question_does_not(settings: Settings) -> None:
+    before = len(history.entries(State(settings.state_file)))
+    said("status")
+    said("--all", "set", "temperature", "-200", code=1)
+    found = history.entries(State(settings.state_file))
+    assert len(found) == before + 1
+    assert (found[0].verb, found[0].options, found[0].result) == (
+        "talk",
+        {"command": "set temperature -200"},
+        "failed",
+    )
+    assert found[0].targets == ["node1/cam1", "node1/cam10"]
+    assert "out of range" in found[0].detail[0]
+
+
 def test_one_camera_that_is_away_is_exit_code_1_and_the_other_is_done(cameras: list[CameraProcess]) -> None:
     cameras[1].stop()
     try:
@@ -105,10 +120,11 @@ def test_one_camera_that_is_away_is_exit_code_1_and_the_other_is_done(cameras: l
     ("words", "what"),
     [
         (["--on", "cam2", "status"], "no node or instance is called cam2"),
-        (["--on", "ioc", "status"], "node1/ioc declares no actor. These do: node1/cam1, node1/cam10"),
+        (["--on", "ioc", "status"], "node1/ioc declares no actor that is in use. These do: node1/cam1, node1/cam10"),
+        (["abort"], "nothing is chosen"),
         (["--on", "cam1", "status\n7 abort"], "a command is one line of printable characters"),
     ],
-    ids=["name", "no actor", "two commands"],
+    ids=["name", "no actor", "nobody", "two commands"],
 )
 def test_what_cannot_be_said_is_exit_code_2(words: list[str], what: str) -> None:
     assert what in said(*words, code=2)["error"]["what"]

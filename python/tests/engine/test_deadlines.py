@@ -1,9 +1,13 @@
 """Engines that are off, hang, or show or ask for the wrong certificate: each has its name, in time."""
 
 import asyncio
+import contextlib
+import json
 import shutil
 import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ from bluefleet.engine import (
     EngineRefused,
     EngineTimeout,
     EngineUnreachable,
+    TransferTimeout,
 )
 from bluefleet.fleet import Settings
 from real_engine import SOCKET
@@ -105,6 +110,53 @@ def test_an_engine_that_drips_its_answer_is_cut_off() -> None:
             return time.monotonic() - begin
 
         assert asyncio.run(asked()) < 2.0
+
+
+class _Slow(BaseHTTPRequestHandler):
+    """An engine that is well, but whose registry and logs are slow."""
+
+    def do_GET(self) -> None:
+        self._answer({"/version": {"Version": "1", "ApiVersion": "1.41"}}.get(self.path, []))
+
+    def do_DELETE(self) -> None:
+        self._answer({})
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b'{"status": "Downloading"}\n')
+                time.sleep(0.1)
+
+    def _answer(self, content: object) -> None:
+        text = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *arguments: object) -> None:
+        """Tests are quiet."""
+
+
+def test_an_image_that_is_long_on_its_way_leaves_its_engine_usable() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
+    endpoint = Endpoint("node1", f"http://127.0.0.1:{server.server_port}")
+
+    async def pulled() -> None:
+        async with Engine(endpoint, Deadlines(connect=1.0, answer=1.0, change=1.0, pull=0.3)) as engine:
+            with pytest.raises(TransferTimeout, match=r"node1: pull place/tiny: not done within 0\.3 s"):
+                await engine.ensure_image("place/tiny@sha256:0", "sha256:0")
+            await engine.remove("another")
+
+    try:
+        asyncio.run(pulled())
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_an_engine_of_another_authority_is_refused(fronts: Fronts, settings: Settings, tmp_path: Path) -> None:

@@ -57,8 +57,9 @@ def running(queue_item: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> R
         ({"name": "scan", "args": [["det1"], "motor_ph", -1, 1, 5]}, {"axis"}),
         ({"name": "mv", "args": ["motor_ph.velocity", 2]}, {"axis"}),
         ({"name": "count", "kwargs": {"detectors": ["thermo.temperature"]}}, {"other"}),
-        # A site's own plan names its devices in its body: it may use any.
+        # A site's own plan has devices in its body or as defaults, whatever its arguments are: it may use any.
         ({"name": "align_beamline", "args": [3]}, {"axis", "other"}),
+        ({"name": "align", "args": ["motor_ph"]}, {"axis", "other"}),
     ],
 )
 def test_a_plan_keeps_the_instances_that_it_uses_or_may_use(

@@ -2,7 +2,9 @@
 
 import multiprocessing
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,45 @@ def test_many_writers_at_once_lose_nothing(state: State) -> None:
     found = history.entries(state, limit=1000)
     assert len(found) == 80
     assert {entry.result for entry in found} == {"ok"}
+
+
+def test_the_first_writer_waits_for_who_has_the_file(state: State) -> None:
+    state.file.parent.mkdir()
+    other = sqlite3.connect(state.file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    gone = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    gone.start()
+    put(state, [stopped("cam1")])
+    gone.join()
+    other.close()
+    assert len(Overrides.now(state).all) == 1
+
+
+def test_who_waits_in_vain_for_other_writers_is_told_so(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluefleet.fleet._state._BUSY", 0.2)
+    put(state, [stopped("cam1")])
+    with state.writing(), pytest.raises(StateUnusable, match=r"others have been writing for 0\.2 s") as caught:
+        put(state, [stopped("cam2")])
+    assert caught.value.remedy.startswith("Try again")
+
+
+def _write_first(folder: Path, together: Barrier, user: int) -> None:
+    for trial in range(20):
+        together.wait(30)
+        put(State(folder / str(trial) / "state.sqlite"), [stopped(f"cam{user}")])
+
+
+@pytest.mark.slow
+def test_all_first_users_at_once_can_write(tmp_path: Path) -> None:
+    method = multiprocessing.get_context("spawn")
+    together = method.Barrier(2)
+    users = [method.Process(target=_write_first, args=(tmp_path, together, user)) for user in range(2)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join(50)
+    assert [user.exitcode for user in users] == [0, 0]
+    assert [len(Overrides.now(State(folder / "state.sqlite")).all) for folder in tmp_path.iterdir()] == [2] * 20
 
 
 def test_what_fails_in_the_middle_is_not_kept(state: State) -> None:

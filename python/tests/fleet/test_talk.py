@@ -16,6 +16,8 @@ from bluefleet.fleet import (
     ActorLinks,
     CommandInvalid,
     NoActor,
+    Override,
+    Overrides,
     Reply,
     TalkReport,
     Target,
@@ -81,8 +83,17 @@ def test_names_that_begin_alike_are_never_mixed_up() -> None:
 
 
 def test_what_was_named_and_has_no_actor_is_refused_with_what_has() -> None:
-    with pytest.raises(NoActor, match=r"node1/ioc declares no actor. These do: node1/cam1, node1/cam10, node10/cam1"):
+    with pytest.raises(
+        NoActor, match=r"node1/ioc declares no actor that is in use. These do: node1/cam1, node1/cam10, node10/cam1"
+    ):
         actor_targets(SITE, select(SITE, ["node1/ioc", "cam1"]))
+
+
+def test_what_is_disabled_is_left_out_unless_it_is_named() -> None:
+    disabled = Overrides([Override(node="node1", instance="cam1", kind="disabled", who="grace")])
+    labels = [target.label for target in actor_targets(SITE, select(SITE), disabled)]
+    assert labels == ["node1/cam10", "node10/cam1", "node10/cam10"]
+    assert [one.label for one in actor_targets(SITE, select(SITE, ["node1/cam1"]), disabled)] == ["node1/cam1"]
 
 
 @pytest.mark.parametrize("words", ["", "  ", "status\n7 abort", "status\0", "x" * 40_000])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bluefleet.engine import Engine, Observation
 from bluefleet.fleet import (
     ApplyReport,
     Call,
@@ -91,6 +92,35 @@ def test_an_instance_that_a_run_uses_is_not_stopped_and_no_override_is_put(  # n
     assert Overrides.now(State(settings.state_file)).all == ()
     report = asyncio.run(operate(site, settings, verb, select(site), Call(verb, interrupt_runs=True)))
     assert [step.outcome for step in report.nodes[0].steps] == ["done"]
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill"])
+def test_a_plan_that_begins_just_before_the_stop_keeps_its_instance_and_no_override_stays(  # noqa: PLR0917 (fixtures)
+    make_site: MakeSite,
+    settings: Settings,
+    queue: QueueStandIn,
+    seen: Seen,
+    word: str,
+    verb: OperationVerb,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = make_site({"node1": [instance(word, AXIS), instance(word, EDGE)]}, **PODS)
+    applied(site, settings)
+    observe = Engine.observe
+
+    async def begin_a_plan(engine: Engine, labels: dict[str, str]) -> Observation:
+        queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
+        return await observe(engine, labels)
+
+    monkeypatch.setattr(Engine, "observe", begin_a_plan)
+    monkeypatch.setattr("bluefleet.fleet._guard._ASKED_LATELY", -1.0)
+    report = asyncio.run(operate(site, settings, verb, select(site), Call(verb)))
+    assert {step.instance: step.outcome for step in report.nodes[0].steps} == {
+        f"{word}-axis": "refused",
+        f"{word}-edge": "done",
+    }
+    assert [one.instance for one in Overrides.now(State(settings.state_file)).all] == [f"{word}-edge"]
+    assert set(seen.ids()) == {f"bluefleet-{word}-axis"}
 
 
 def test_an_update_stops_at_an_instance_that_a_run_uses_and_notes_nothing_of_it(

@@ -1,12 +1,16 @@
 """start, stop, restart, kill and overrides against this machine's own engine, reached over mutual TLS."""
 
 import asyncio
+import gzip
 import json
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from bluefleet.engine import Deadlines, Engine
 from bluefleet.fleet import (
     ApplyReport,
     Call,
@@ -46,7 +50,8 @@ def did(site: Site, settings: Settings, verb: Any, *targets: str, **more: Any) -
 
 
 def marked(mark: Any, site: Site, settings: Settings, *targets: str, **more: Any) -> OperationReport:
-    return asyncio.run(mark(site, settings, select(site, targets), Call(mark.__name__, who="ada", **more)))
+    kinds_too = {"kinds": more.pop("kinds")} if "kinds" in more else {}
+    return asyncio.run(mark(site, settings, select(site, targets), Call(mark.__name__, who="ada", **more), **kinds_too))
 
 
 def actions(report: ApplyReport | OperationReport) -> list[tuple[str, str, str]]:
@@ -239,6 +244,48 @@ def test_a_twin_stands_in_until_it_is_cleared(make_site: MakeSite, settings: Set
     assert actions(applied(site, settings)) == [(f"{word}-a", "recreate", "done")]
 
 
+def test_what_is_stopped_gets_its_own_stop_command_when_its_twin_or_it_takes_over(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    def written() -> list[str]:
+        logs = sorted((settings.logs_folder / "node1" / f"{word}-a").glob("*.log.gz"))
+        return [gzip.decompress(log.read_bytes()).decode().partition(" ")[2] for log in logs]
+
+    park = [PARK, "-c", "echo parked > /proc/1/fd/1"]
+    twin = {"image": "tiny", "command": [PARK, "-c", "echo simulated; sleep 1000"]}
+    site = make_site({"node1": [sleeper(f"{word}-a", stop_command=park, simulated=twin)]})
+    applied(site, settings)
+    marked(simulate, site, settings, "node1")
+    did(site, settings, "restart", f"{word}-a")
+    assert docker("logs", f"bluefleet-{word}-a") == "parked"
+    applied(site, settings)
+    assert [log.count("parked") for log in written()] == [2]
+    marked(clear, site, settings, "node1")
+    applied(site, settings)
+    assert written()[1:] == ["simulated\n"]
+
+
+def test_a_log_that_is_long_on_its_way_keeps_nothing_from_being_made_anew(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applied(make_site({"node1": [sleeper(f"{word}-a")]}), settings)
+    before = seen.ids()
+
+    def drip(*_arguments: object, **_options: object) -> Iterator[tuple[int, bytes]]:
+        while True:
+            yield 1, b"2026-11-21T00:00:00Z more\n"
+            time.sleep(0.05)
+
+    monkeypatch.setattr("bluefleet.engine._client._Client.log_frames", drip)
+    monkeypatch.setattr("bluefleet.fleet._apply.Engine", partial(Engine, deadlines=Deadlines(change=3.0)))
+    report = applied(make_site({"node1": [sleeper(f"{word}-a", user="1000")]}), settings)
+    assert actions(report) == [(f"{word}-a", "recreate", "done")]
+    assert report.nodes[0].steps[0].detail == "its log could not be kept: not here within 3 s"
+    assert set(seen.ids()) == set(before)
+    assert seen.ids() != before
+    assert list(settings.logs_folder.rglob("*.gz*")) == []
+
+
 def test_enabling_an_instance_of_a_disabled_node_says_that_the_node_still_is(
     make_site: MakeSite, settings: Settings, word: str
 ) -> None:
@@ -248,6 +295,18 @@ def test_enabling_an_instance_of_a_disabled_node_says_that_the_node_still_is(
     assert not report.ok
     assert "bluefleet enable node1/" in report.nodes[0].error
     assert marked(enable, site, settings, "node1").ok
+
+
+def test_clearing_an_instance_of_a_cordoned_node_says_that_the_node_still_is(
+    make_site: MakeSite, settings: Settings, word: str
+) -> None:
+    site = make_site({"node1": [sleeper(f"{word}-a")]})
+    marked(cordon, site, settings, "node1", reason="floods")
+    report = marked(clear, site, settings, f"{word}-a")
+    assert not report.ok
+    assert report.nodes[0].error.endswith("floods; `bluefleet clear node1/` takes that away")
+    assert marked(clear, site, settings, f"{word}-a", kinds=["stopped"]).ok
+    assert marked(clear, site, settings, "node1").ok
 
 
 def test_force_makes_chosen_instances_anew_and_no_other(

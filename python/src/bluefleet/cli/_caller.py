@@ -8,12 +8,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluefleet.cli._control import inventory_of, rendered
-from bluefleet.cli.remote import explained, manager_of, run_on_manager, ssh_arguments, ssh_command
+from bluefleet.cli.remote import Ended, explained, manager_of, run_on_manager, ssh_arguments, ssh_command
 
 if TYPE_CHECKING:
     from bluefleet.inventory import Connection
@@ -48,9 +49,12 @@ def conduct(words: Sequence[str], *, soft: bool) -> int:
     found = rendered(folder, checkout)
     connections = found.control.connections
     manager = manager_of(found, folder)
-    command = ssh_command(connections[manager], [*words, "--by-caller"], terminal=False)
-    code, answered = _converse(command, connections)
-    return explained(code, words, manager, connections[manager], folder, answered=answered)
+    with tempfile.TemporaryDirectory(prefix="bluefleet-") as temporary:
+        arrived = Path(temporary) / "arrived"
+        command = ssh_command(connections[manager], [*words, "--by-caller"], arrived=arrived, terminal=False)
+        code, answered = _converse(command, connections)
+        ended = Ended(code, answered=answered, connected=arrived.exists())
+    return explained(ended, words, manager, connections[manager], folder)
 
 
 def _converse(command: Sequence[str], connections: "Mapping[str, Connection]") -> tuple[int, bool]:

@@ -1,7 +1,8 @@
 """What the verbs of the fleet have in common: the site file, the exit codes, colours of states."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias, TypeVar
 
 import typer
@@ -39,16 +40,14 @@ InterruptRuns: TypeAlias = Annotated[
 ]
 Wait: TypeAlias = Annotated[
     float,
-    typer.Option(
-        envvar="BLUEFLEET_WAIT", min=0.0, help="Seconds to wait for another operator who works on the same node."
-    ),
+    typer.Option(min=0.0, help="Seconds to wait for another operator who works on the same node."),
 ]
 NodeDeadline: TypeAlias = Annotated[
     float, typer.Option("--deadline", min=0.1, help="Seconds after which the work on a node counts as failed.")
 ]
 Deadline: TypeAlias = Annotated[
     float,
-    typer.Option(envvar="BLUEFLEET_DEADLINE", min=0.1, help="Seconds that each node has to answer."),
+    typer.Option(min=0.1, help="Seconds that each node has to answer."),
 ]
 
 
@@ -107,15 +106,23 @@ def since_of(text: str) -> "datetime | None":
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def run(work: Coroutine[Any, Any, _T], unfinished: str) -> _T:
-    """Run it; Ctrl-C ends the command and says what is half done."""
+@contextmanager
+def with_state() -> Generator[None, None, None]:
+    """Say what is wrong with the file of overrides and history, and end the command with exit code 1."""
     from bluefleet.fleet import StateUnusable
 
     try:
-        return asyncio.run(work)
+        yield
     except StateUnusable as error:
         report(str(error), str(error.file), error.remedy)
         raise typer.Exit(DEGRADED) from error
+
+
+def run(work: Coroutine[Any, Any, _T], unfinished: str) -> _T:
+    """Run it; Ctrl-C ends the command and says what is half done."""
+    try:
+        with with_state():
+            return asyncio.run(work)
     except KeyboardInterrupt as error:
         typer.echo(f"interrupted: {unfinished}", err=True)
         answer_error("interrupted", "this command", unfinished)

@@ -2,7 +2,7 @@
 
 import typer
 
-from bluefleet.cli._fleet import AsJson, Categories, Deadline, Targets, chosen_of, console, declared, run
+from bluefleet.cli._fleet import AsJson, Categories, Deadline, Targets, chosen_of, console, declared, run, with_state
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,7 +22,8 @@ def list_devices(
     settings = Settings()
     site = declared(settings)
     chosen = chosen_of(site, targets or [], category or [])
-    found = devices_report(site, settings, deadline=deadline)
+    with with_state():
+        found = devices_report(site, settings, deadline=deadline)
     placed = {(node.name, instance.name) for node, instance in chosen.placed}
     shown = [device for device in found.devices if (device.node, device.instance) in placed]
     found = found.model_copy(update={"devices": shown})

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluefleet.cli._fleet import DEGRADED, AsJson, Categories, Targets, chosen_of, console, declared, since_of
-from bluefleet.cli._report import report
+from bluefleet.cli._fleet import AsJson, Categories, Targets, chosen_of, console, declared, since_of, with_state
 
 if TYPE_CHECKING:
     from bluefleet.fleet import HistoryEntry
@@ -27,13 +26,13 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Show who did what, when, and what came of it; the latest first."""
-    from bluefleet.fleet import HistoryReport, Settings, State, StateUnusable
+    from bluefleet.fleet import HistoryReport, Settings, State
     from bluefleet.fleet import history as log
 
     settings = Settings()
     site = declared(settings)
     chosen = chosen_of(site, targets or [], category or []) if targets or category else None
-    try:
+    with with_state():
         found = log.entries(
             State(settings.state_file),
             nodes=[one.node.name for one in chosen if one.whole] if chosen else [],
@@ -43,9 +42,6 @@ def history(
             since=since_of(since),
             limit=limit,
         )
-    except StateUnusable as error:
-        report(str(error), str(error.file), error.remedy)
-        raise typer.Exit(DEGRADED) from error
     if as_json:
         typer.echo(HistoryReport(site=site.site, entries=found).model_dump_json())
         return

@@ -4,7 +4,9 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from bluefleet.inventory import Connection, Rendered
 
 _CONNECT_SECONDS = 5
-# ssh's own word for "no connection": the verb itself never ends with it.
+# ssh's own word for "no connection"; a command inside an instance may end with it, too.
 _NO_CONNECTION = 255
 # A shell's word for a program that it does not find.
 _NO_COMMAND = 127
@@ -28,20 +30,38 @@ def run_on_manager(words: Sequence[str]) -> int:
     found = rendered(folder, checkout)
     manager = manager_of(found, folder)
     connection = found.control.connections[manager]
-    code, answered = call_manager(connection, words)
-    return explained(code, words, manager, connection, folder, answered=answered)
+    with tempfile.TemporaryDirectory(prefix="bluefleet-") as temporary:
+        arrived = Path(temporary) / "arrived"
+        code, answered = call_manager(connection, words, arrived=arrived)
+        connected = arrived.exists()
+    return explained(Ended(code, answered=answered, connected=connected), words, manager, connection, folder)
 
 
-def explained(
-    code: int, words: Sequence[str], manager: str, connection: "Connection", folder: Path, *, answered: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a call of the manager ended: whether it gave an answer, and whether the manager had let us in at all."""
+
+    code: int
+    answered: bool
+    connected: bool
+
+
+def explained(ended: Ended, words: Sequence[str], manager: str, connection: "Connection", folder: Path) -> int:
     """The exit code of a call of the manager, after a person was told what only this side knows of its end."""
+    code, answered, connected = ended.code, ended.answered, ended.connected
     where = f"{manager} ({connection.address})"
-    if code == _NO_CONNECTION and not connection.local and not answered:
+    if code == _NO_CONNECTION and not connection.local and not connected:
         report(
             f"the manager cannot be reached by SSH, so `bluefleet {shlex.join(words)}` did not run",
             where,
             f"See ssh's own words above; is the host on, and was site.yml run with -i {folder}?",
+        )
+        return 1
+    if code == _NO_CONNECTION and not connection.local and not answered and words[0] != "exec":
+        report(
+            f"the connection to the manager ended while `bluefleet {shlex.join(words)}` ran there",
+            where,
+            "It may go on, be done or be half done: `bluefleet history` and `bluefleet status` say",
         )
         return 1
     # A command inside an instance may end with it, too.
@@ -68,9 +88,12 @@ def manager_of(found: "Rendered", folder: Path) -> str:
     return manager
 
 
-def call_manager(connection: "Connection", words: Sequence[str]) -> tuple[int, bool]:
-    """Run it; its exit code, and whether it gave an answer in JSON. Half a line of JSON is none."""
-    command = ssh_command(connection, words)
+def call_manager(connection: "Connection", words: Sequence[str], *, arrived: Path | None = None) -> tuple[int, bool]:
+    """Run it; its exit code, and whether it gave an answer in JSON. Half a line of JSON is none.
+
+    The file `arrived` is made when the manager has let us in: what ssh ends with does not say whether it came so far.
+    """
+    command = ssh_command(connection, words, arrived=arrived)
     # On a manager that is this machine too, the site is chosen already.
     environment = {name: value for name, value in os.environ.items() if name != "BLUEFLEET_INVENTORY"}
     try:
@@ -90,17 +113,25 @@ def call_manager(connection: "Connection", words: Sequence[str]) -> tuple[int, b
     return process.returncode, answered
 
 
-def ssh_command(connection: "Connection", words: Sequence[str], *, terminal: bool = True) -> list[str]:
+def ssh_command(
+    connection: "Connection", words: Sequence[str], *, arrived: Path | None = None, terminal: bool = True
+) -> list[str]:
     """Spell the call; a terminal here is one there, for colours and Ctrl-C, if it is wanted."""
     command = ["bluefleet", *words]
     if connection.local:
         return command
     # A terminal there would mix words and JSON.
     terminal = terminal and sys.stdin.isatty() and sys.stdout.isatty() and not answers_in_json()
-    return [*ssh_arguments(connection), "-t" if terminal else "-T", connection.address, "--", shlex.join(command)]
+    return [
+        *ssh_arguments(connection, arrived=arrived),
+        "-t" if terminal else "-T",
+        connection.address,
+        "--",
+        shlex.join(command),
+    ]
 
 
-def ssh_arguments(connection: "Connection") -> list[str]:
+def ssh_arguments(connection: "Connection", *, arrived: Path | None = None) -> list[str]:
     """ssh with all that it needs to reach the host, and to end when that goes away."""
     arguments = [
         "ssh",
@@ -113,6 +144,8 @@ def ssh_arguments(connection: "Connection") -> list[str]:
     ]
     # Two of our own make a call that hangs end: the network may go away in the middle of it.
     arguments += ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]
+    if arrived is not None:
+        arguments += ["-o", "PermitLocalCommand=yes", "-o", f"LocalCommand=touch {shlex.quote(str(arrived))}"]
     arguments += shlex.split(connection.arguments)
     if connection.port != 22:
         arguments += ["-p", str(connection.port)]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         DocumentService,
         InstanceStatus,
         NodeStatus,
+        Override,
         QueueStatus,
         StatusReport,
     )
@@ -103,11 +104,19 @@ def _show(found: "StatusReport") -> None:
     out = console()
     out.print(table)
     out.print()
+    _show_orphans(found.orphans, out)
     _show_devices(found.devices, out)
     _show_queue(found.queue, out)
     _show_documents(found.documents, out)
     colour, words = ("green", "all well") if found.ok else ("red", f"not well: {', '.join(found.not_well)}")
     out.print(f"{_counted(len(found.nodes), 'node')}, {words}", style=colour, markup=False)
+
+
+def _show_orphans(orphans: "Sequence[Override]", out: "Console") -> None:
+    for one in orphans:
+        place = f"{one.node}/{one.instance}"
+        words = f"{place.rstrip('/')} is not declared, but {one.words}; `bluefleet clear {place}` takes that away"
+        out.print(words, style="dim", markup=False)
 
 
 def _show_devices(devices: "DevicesStatus", out: "Console") -> None:

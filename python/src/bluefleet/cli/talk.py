@@ -4,12 +4,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluefleet.cli._fleet import ALL_WELL, DEGRADED, AsJson, Categories, chosen_of, declared, refuse, run
+from bluefleet.cli._fleet import (
+    ALL_WELL,
+    DEGRADED,
+    AsJson,
+    Categories,
+    Everything,
+    chosen_of,
+    declared,
+    refuse,
+    run,
+    some_of,
+    with_state,
+)
 
 if TYPE_CHECKING:
     from bluefleet.fleet import Reply, TalkReport, Target
 
 app = typer.Typer()
+
+# Commands of every actor that change nothing.
+_ASK = frozenset({"help", "ping", "status", "version"})
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -21,26 +36,40 @@ def talk(
         typer.Option("--on", metavar="TARGET", help="Only these: NODE, NODE/INSTANCE or INSTANCE; may be repeated."),
     ] = None,
     category: Categories = None,
+    everything: Everything = False,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds after which a command counts as failed.")] = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Say a command to all actors at once: replies as they come, one result for each instance, exit code 1 if one failed.
+    """Say a command to many actors at once: replies as they come, one result for each instance, exit code 1 if one failed.
 
-    Options stand before the command: all that follows its first word is the actor's.
+    Who is meant is said by --on, --category or --all, but for status, help, ping and version. What is disabled is left
+    out unless it is named. A plan that uses the hardware is not looked for. Options stand before the command: all that
+    follows its first word is the actor's.
     """
-    from bluefleet.fleet import CommandInvalid, NoActor, Settings, actor_targets
+    from bluefleet.fleet import Call, CommandInvalid, NoActor, Overrides, Settings, State, actor_targets
     from bluefleet.fleet import talk as say
 
     settings = Settings()
     site = declared(settings)
-    chosen = chosen_of(site, on or [], category or [])
+    if words[0] in _ASK:
+        chosen = chosen_of(site, on or [], category or [])
+    else:
+        chosen = some_of(site, on or [], category or [], everything=everything)
     try:
-        targets = actor_targets(site, chosen)
+        with with_state():
+            targets = actor_targets(site, chosen, Overrides.now(State(settings.state_file)))
     except NoActor as error:
         refuse(str(error), f"site {site.site}", "Choose with --on or --category what has one")
     try:
         found = run(
-            say(site, " ".join(words), targets, deadline=deadline, heard=_say_nothing if as_json else _show_reply),
+            say(
+                site,
+                " ".join(words),
+                targets,
+                deadline=deadline,
+                heard=_say_nothing if as_json else _show_reply,
+                noted=None if words[0] in _ASK else (settings, Call("talk")),
+            ),
             "what was said is said; the actors go on with it",
         )
     except CommandInvalid as error:

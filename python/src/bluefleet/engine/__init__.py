@@ -12,6 +12,7 @@ from bluefleet.engine._errors import (
     ExecTimeout,
     ImageMissing,
     NameTaken,
+    TransferTimeout,
     VolumeDiffers,
 )
 from bluefleet.engine._seen import Container, Executed, LocalImage, LogLine, Observation
@@ -57,5 +58,6 @@ __all__ = [
     "PublishedPort",
     "RegistryLogin",
     "Streams",
+    "TransferTimeout",
     "VolumeDiffers",
 ]

@@ -1,7 +1,8 @@
 """One node's engine: questions and changes, each with a deadline and a named error.
 
 asyncio above, a thread for each call below. A thread whose engine never answers is abandoned when the deadline has
-passed; it is a daemon thread and keeps no process alive. An engine that missed a deadline is not asked again.
+passed; it is a daemon thread and keeps no process alive. An engine that missed a deadline is not asked again, unless it
+was the command, the log or the image that took so long.
 """
 
 import asyncio
@@ -17,7 +18,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing, VolumeDiffers
+from bluefleet.engine._errors import (
+    EngineError,
+    EngineRefused,
+    EngineTimeout,
+    ExecTimeout,
+    ImageMissing,
+    TransferTimeout,
+    VolumeDiffers,
+)
 from bluefleet.engine._seen import Executed, LocalImage, LogLine, Observation, container_of
 from bluefleet.engine._session import Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec, Mount
@@ -45,6 +54,7 @@ class Engine:
         self._client: DockerApi | None = None
         self._version = ""
         self._lost: EngineTimeout | None = None
+        self._left_at_work = False
 
     async def __aenter__(self) -> "Engine":
         return self
@@ -52,8 +62,8 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A client that a hung call still uses is left to its thread.
-        if self._client is not None and self._lost is None:
+        # A client that a call still uses is left to its thread.
+        if self._client is not None and self._lost is None and not self._left_at_work:
             self._client.close()
 
     async def observe(self, labels: Mapping[str, str]) -> Observation:
@@ -85,6 +95,7 @@ class Engine:
         """The name under which the node has that image; pulled if it is not there. Returns what to create from.
 
         An image is known by its digest, whatever registry it came from: one that is on the node needs no registry.
+        Raises TransferTimeout when the pull takes too long.
         """
         if not digest:
             raise ImageMissing(
@@ -103,6 +114,12 @@ class Engine:
             f"pull {repository}",
             self.deadlines.pull,
             lambda client: _pull(client, self.endpoint.node, repository, digest, login),
+            late=TransferTimeout(
+                self.endpoint.node,
+                f"pull {repository}",
+                f"not done within {self.deadlines.pull:g} s",
+                f"Look how fast {self.endpoint.node} reaches the registry, then run `bluefleet apply` again",
+            ),
         )
         return f"{repository}@{digest}"
 
@@ -155,6 +172,7 @@ class Engine:
     async def execute(self, container: str, command: Sequence[str], *, within: float) -> Executed:
         """Run a command inside a running container. Raises ExecTimeout when it has not ended `within` seconds."""
         tried = f"run {command[0]} in a container"
+        late = ExecTimeout(self.endpoint.node, tried, f"not done within {within:g} s", "It may still be at work there")
 
         def work(client: "DockerApi") -> Executed:
             end = time.monotonic() + within
@@ -167,16 +185,14 @@ class Engine:
                     if time.monotonic() > end:
                         raise ReadTimeout
             except ReadTimeout:
-                raise ExecTimeout(
-                    self.endpoint.node, tried, f"not done within {within:g} s", "It may still be at work there"
-                ) from None
+                raise late from None
             code = int(client.exec_inspect(made["Id"])["ExitCode"] or 0)
             return Executed(code, bytes(output[1]), bytes(output[2]))
 
         from requests.exceptions import ReadTimeout
 
         # The engine is not to blame for a command that hangs: it is given longer than that.
-        return await self._call(tried, within + self.deadlines.answer, work)
+        return await self._call(tried, within + self.deadlines.answer, work, late=late)
 
     async def converse(self, container: str, command: Sequence[str], streams: Streams) -> int:
         """Run a command inside a running container with these streams until it ends; returns its exit code."""
@@ -189,16 +205,28 @@ class Engine:
         return await _in_thread(lambda: self._connected(tried, self.deadlines.answer, work), None)
 
     async def save_logs(self, container: str, file: Path) -> None:
-        """Write all that the container wrote, each line with its time, to a compressed file."""
+        """Write all that the container wrote, each line with its time, to a compressed file, whole or not at all.
+
+        Raises TransferTimeout when that takes too long.
+        """
+        new = file.with_name(f".{file.name}.new")
+        over = threading.Event()
 
         def work(client: "DockerApi") -> None:
-            new = file.with_name(f".{file.name}.new")
             with gzip.open(new, "wb", compresslevel=1) as packed:
                 for _, text in client.log_frames(container, follow=False, since=0, tail=None):
+                    if over.is_set():
+                        return
                     packed.write(text)
-            new.replace(file)
 
-        await self._call("save the logs of a container", self.deadlines.change, work)
+        tried, within = "save the logs of a container", self.deadlines.change
+        late = TransferTimeout(self.endpoint.node, tried, f"not here within {within:g} s", "It may be very long")
+        try:
+            await self._call(tried, within, work, late=late)
+            new.replace(file)
+        finally:
+            over.set()
+            new.unlink(missing_ok=True)
 
     async def logs(
         self, container: str, *, follow: bool = False, since: float = 0.0, tail: int | None = None
@@ -248,7 +276,10 @@ class Engine:
             "remove a container", self.deadlines.change, lambda client: client.remove_container(container, force=True)
         )
 
-    async def _call(self, tried: str, deadline: float, work: Callable[["DockerApi"], _T]) -> _T:
+    async def _call(
+        self, tried: str, deadline: float, work: Callable[["DockerApi"], _T], *, late: EngineError | None = None
+    ) -> _T:
+        """Do the work in a thread. `late` is raised when it takes too long for reasons that are not the engine's."""
         # Before the clock runs: no engine should be blamed for the 0.3 s that docker-py takes to import, and who only
         # wants a name of this package should not pay them.
         import_module("bluefleet.engine._client")
@@ -256,7 +287,13 @@ class Engine:
             raise self._lost
         try:
             return await _in_thread(lambda: self._connected(tried, deadline, work), deadline)
-        except TimeoutError:
+        except (TimeoutError, EngineTimeout) as error:
+            if late is not None:
+                self._left_at_work = True
+                raise late from None
+            if isinstance(error, EngineTimeout):
+                self._lost = error
+                raise
             self._lost = EngineTimeout(
                 self.endpoint.node,
                 f"{tried} at {self.endpoint.url}",
@@ -264,9 +301,6 @@ class Engine:
                 f"Look at `journalctl -u docker` on {self.endpoint.node}; restart its engine if it hangs",
             )
             raise self._lost from None
-        except EngineTimeout as error:
-            self._lost = error
-            raise
 
     async def _stream(self, tried: str, work: Callable[["DockerApi"], Iterator[_T]]) -> AsyncGenerator[_T, None]:
         """What `work` yields in a thread of its own. The thread waits until each is taken, and ends with its reader."""

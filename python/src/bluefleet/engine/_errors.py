@@ -39,6 +39,10 @@ class ExecTimeout(EngineError):
     """A command inside a container did not end in its time; the engine is well."""
 
 
+class TransferTimeout(EngineError):
+    """A log or an image was too long on its way; the engine is well."""
+
+
 class NameTaken(EngineError):
     """A container of that name exists and is not this site's."""
 

@@ -50,6 +50,9 @@ class _Loop:
         self._link = link
         self._streams = streams
         self._pending = b""
+        self._unsent = b""
+        self._ending = False
+        self._reads_first = False
         self._size = (0, 0)
 
     def run(self, early: bytes) -> None:
@@ -57,14 +60,23 @@ class _Loop:
         stdin = self._streams.stdin
         while True:
             self._resize()
-            waiting = [self._link] if stdin is None else [self._link, stdin]
-            ready, _, _ = select.select(waiting, [], [], _TICK)
-            if self._link in ready and not self._receive():
-                return
+            # No more is taken than the other side does; meanwhile what it says is read, or it would wait for that.
+            waiting = [self._link] if stdin is None or self._unsent else [self._link, stdin]
+            full = [self._link] if (self._unsent or self._ending) and not self._reads_first else []
+            ready, free, _ = select.select(waiting, full, [], _TICK)
+            if self._link in ready:
+                self._reads_first = False
+                if not self._receive():
+                    return
+            if self._link in free:
+                if self._ending:
+                    self._end_of_input()
+                else:
+                    self._send()
             if stdin is not None and stdin in ready:
-                typed = os.read(stdin, _CHUNK)
-                if typed:
-                    self._send(typed)
+                self._unsent = os.read(stdin, _CHUNK)
+                if self._unsent:
+                    self._send()
                 else:
                     self._end_of_input()
                     stdin = None
@@ -82,26 +94,34 @@ class _Loop:
                 return False
             self._show(got)
 
-    def _send(self, text: bytes) -> None:
-        rest = memoryview(text)
-        while rest:
-            try:
-                rest = rest[self._link.send(rest) :]
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-                select.select([], [self._link], [], _TICK)
-            except (ConnectionError, ssl.SSLError):
-                return
+    def _send(self) -> None:
+        """Send as much as there is room for."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[self._link.send(self._unsent) :]
+        except ssl.SSLWantReadError:
+            # TLS has something of its own to read; that there is room to write says nothing now.
+            self._reads_first = True
+        except (ssl.SSLWantWriteError, BlockingIOError):
+            return
+        except (ConnectionError, ssl.SSLError):
+            # Nobody takes it any more; what was said before that is still read.
+            self._unsent = b""
 
     def _end_of_input(self) -> None:
         """Tell the command that no more comes, and go on reading what it says to that."""
         # What has arrived is in the way of TLS's end.
         self._receive()
+        self._ending = False
         with suppress(OSError, ValueError):
-            if isinstance(self._link, ssl.SSLSocket):
+            if not isinstance(self._link, ssl.SSLSocket):
+                self._link.shutdown(socket.SHUT_WR)
+                return
+            try:
                 # It sends TLS's own end, and can't wait for the other's.
                 self._link.unwrap()
-            else:
-                self._link.shutdown(socket.SHUT_WR)
+            except ssl.SSLWantWriteError:
+                self._ending = True
 
     def _show(self, got: bytes) -> None:
         if self._streams.tty:

@@ -21,6 +21,7 @@ from bluefleet.fleet._lock import NodeBusy
 from bluefleet.fleet._logs import InstanceLine, Wanted, logs
 from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
 from bluefleet.fleet._operate import OperationVerb, operate
+from bluefleet.fleet._orphans import orphans, orphans_named
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
 from bluefleet.fleet._reboot import Soft, SoftFailed, reboot
@@ -137,6 +138,8 @@ __all__ = [
     "join",
     "logs",
     "operate",
+    "orphans",
+    "orphans_named",
     "plan",
     "reboot",
     "report_of",

@@ -1,5 +1,6 @@
 """Specs that were applied and turned out well, newest last, by instance: what a rollback can bring back."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,18 +79,17 @@ def on_node(state: State, node: str) -> list[Applied]:
     ]
 
 
-def specs(state: State, wanted: Iterable[tuple[str, str, str]]) -> Mapping[tuple[str, str, str], ContainerSpec]:
-    """Those of these (node, instance, sha256) that are noted. Raises StateUnusable."""
+def specs(
+    connection: sqlite3.Connection, wanted: Iterable[tuple[str, str, str]]
+) -> Mapping[tuple[str, str, str], ContainerSpec]:
+    """Those of these (node, instance, sha256) that are noted."""
     found: dict[tuple[str, str, str], ContainerSpec] = {}
-    with state.reading() as connection:
-        if connection is None:
-            return found
-        for key in wanted:
-            row = connection.execute(
-                "SELECT spec FROM applied WHERE node = ? AND instance = ? AND sha256 = ? LIMIT 1", key
-            ).fetchone()
-            if row is not None:
-                found[key] = _SPEC.validate_json(row["spec"])
+    for key in wanted:
+        row = connection.execute(
+            "SELECT spec FROM applied WHERE node = ? AND instance = ? AND sha256 = ? LIMIT 1", key
+        ).fetchone()
+        if row is not None:
+            found[key] = _SPEC.validate_json(row["spec"])
     return found
 
 

@@ -57,7 +57,7 @@ async def apply(
         results = await each_node(selection, settings, call, work)
         record.nodes(results)
         if not check:
-            write_refused(site, Overrides.now(State(settings.state_file)), settings)
+            write_refused(site, settings)
         devices = await asyncio.to_thread(sync, site, settings, check=check)
     changed = devices.changed or any(step.outcome in {"done", "planned"} for node in results for step in node.steps)
     ok = all(node.ok for node in results)

@@ -79,21 +79,27 @@ def recorded(settings: Settings, call: Call, targets: Sequence[str], **options: 
 async def each_node(
     selection: Selection, settings: Settings, call: Call, work: Callable[[Chosen], Awaitable[NodeResult]]
 ) -> list[NodeResult]:
-    """Do it on all chosen nodes at once, on each with its lock held and within its deadline. None waits for another."""
+    """Do it on all chosen nodes at once, on each with its lock held and within its deadline. None waits for another.
+
+    The deadline is for the work: the wait for another operator is not part of it.
+    """
     room = asyncio.Semaphore(NODES_AT_ONCE)
+
+    async def timed(chosen: Chosen) -> NodeResult:
+        async with asyncio.timeout(call.deadline):
+            return await work(chosen)
 
     async def locked(chosen: Chosen) -> NodeResult:
         if call.dry_run:
-            return await work(chosen)
+            return await timed(chosen)
         async with node_lock(settings.locks_folder, chosen.node.name, who=call.who, verb=call.verb, wait=call.wait):
-            return await work(chosen)
+            return await timed(chosen)
 
     async def one(chosen: Chosen) -> NodeResult:
         name = chosen.node.name
         async with room:
             try:
-                async with asyncio.timeout(call.deadline):
-                    return await locked(chosen)
+                return await locked(chosen)
             except NodeBusy as error:
                 return NodeResult(name=name, error=str(error), remedy=error.remedy)
             except EngineError as error:

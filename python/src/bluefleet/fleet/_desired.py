@@ -10,6 +10,8 @@ from bluefleet.fleet._render import container_spec
 from bluefleet.fleet._selection import Chosen
 from bluefleet.model import Instance, Node, Site
 
+_SIMULATED = "simulated"
+
 
 @dataclass(frozen=True, slots=True)
 class Desired:
@@ -34,8 +36,15 @@ def desired(site: Site, node: Node, overrides: Overrides) -> list[Desired]:
 
 
 def by_name(wanted: Sequence[Desired]) -> dict[str, Instance]:
-    """The instances as they are now, by name."""
-    return {one.declared.name: one.instance for one in wanted}
+    """The instances as they are declared, by name."""
+    return {one.declared.name: one.declared for one in wanted}
+
+
+def running_as(declared: Instance | None, container: Container) -> Instance | None:
+    """What runs in the container, which need not be what is desired now: the instance as declared, or its twin."""
+    if declared is None or f"{LABEL}.{_SIMULATED}" not in container.labels:
+        return declared
+    return declared.twin()
 
 
 def node_held(node: Node, overrides: Overrides) -> str:
@@ -77,7 +86,7 @@ def _desired(site: Site, node: Node, instance: Instance, overrides: Overrides) -
     spec = container_spec(site, node, twin or instance)
     if twin is not None:
         # A twin that happens to be made like the real one is still another thing.
-        spec = replace(spec, labels={**spec.labels, f"{LABEL}.simulated": "true"})
+        spec = replace(spec, labels={**spec.labels, f"{LABEL}.{_SIMULATED}": "true"})
     elif back is not None:
         spec = overrides.spec(back) or spec
     elif pinned is not None:

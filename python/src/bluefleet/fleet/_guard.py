@@ -8,6 +8,40 @@ from bluefleet.model import Instance, Site
 
 # The queue's answer serves the steps that ask at about the same time; a pull of an image takes longer.
 _ASKED_LATELY = 1.0
+# Plans that use no device but those among their arguments: all of bluefleet.acquisition.plans, which this can't import.
+# Any other may have a device as a default, or in its body.
+USE_ONLY_ARGUMENTS = frozenset(
+    {
+        "adaptive_scan",
+        "count",
+        "fly",
+        "grid_scan",
+        "list_grid_scan",
+        "list_scan",
+        "log_scan",
+        "mv",
+        "mvr",
+        "ramp_plan",
+        "rel_adaptive_scan",
+        "rel_grid_scan",
+        "rel_list_grid_scan",
+        "rel_list_scan",
+        "rel_log_scan",
+        "rel_scan",
+        "rel_spiral",
+        "rel_spiral_fermat",
+        "rel_spiral_square",
+        "scan",
+        "scan_nd",
+        "sleep",
+        "spiral",
+        "spiral_fermat",
+        "spiral_square",
+        "tune_centroid",
+        "tweak",
+        "x2x_scan",
+    }
+)
 
 
 class Refused(Exception):
@@ -42,11 +76,12 @@ class Guard:
 
     def uses(self, running: RunningPlan, instance: Instance | None) -> bool:
         """Whether the plan uses the instance, or may."""
-        # Which devices an instance that is not declared any more has served, nobody knows. Nor which devices a plan
-        # uses whose arguments name none: they are named in its body.
-        if instance is None or not self._devices & running.words:
-            return instance is None or bool(instance.devices)
-        return any(device.name in running.words for device in instance.devices)
+        if instance is None:
+            # Which devices it served when it was declared, nobody knows.
+            return True
+        if running.name in USE_ONLY_ARGUMENTS and self._devices & running.words:
+            return any(device.name in running.words for device in instance.devices)
+        return bool(instance.devices)
 
 
 def _running_plan(queue: Queue) -> RunningPlan | None:

@@ -45,18 +45,45 @@ async def simulate(site: Site, settings: Settings, selection: Selection, call: C
 
 async def enable(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
     """Put into use again what was disabled. Raises StateUnusable."""
-    return await _mark(site, settings, selection, call, lambda chosen, now: _taking(["disabled"], chosen, now))
+    return await _mark(
+        site, settings, selection, call, lambda chosen, now: _taking(["disabled"], chosen, now), kinds=["disabled"]
+    )
 
 
 async def clear(
-    site: Site, settings: Settings, selection: Selection, call: Call, kinds: Sequence[OverrideKind] = OVERRIDE_KINDS
+    site: Site,
+    settings: Settings,
+    selection: Selection,
+    call: Call,
+    *,
+    kinds: Sequence[OverrideKind] = OVERRIDE_KINDS,
+    gone: Sequence[Override] = (),
 ) -> OperationReport:
-    """Take overrides away, of these kinds; `apply` makes what is declared true again. Raises StateUnusable."""
-    return await _mark(site, settings, selection, call, lambda chosen, now: _taking(kinds, chosen, now))
+    """Take overrides away, of these kinds; `apply` makes what is declared true again. Raises StateUnusable.
+
+    `gone` are those to take away, too, of what the site no longer declares.
+    """
+    of_kinds = [one for one in gone if one.kind in kinds]
+    return await _mark(
+        site,
+        settings,
+        selection,
+        call,
+        lambda chosen, now: _taking(kinds, chosen, now),
+        kinds=kinds,
+        gone=of_kinds,
+    )
 
 
 async def _mark(
-    site: Site, settings: Settings, selection: Selection, call: Call, change: Callable[[Chosen, Overrides], _Change]
+    site: Site,
+    settings: Settings,
+    selection: Selection,
+    call: Call,
+    change: Callable[[Chosen, Overrides], _Change],
+    *,
+    kinds: Sequence[OverrideKind] = (),
+    gone: Sequence[Override] = (),
 ) -> OperationReport:
     state = State(settings.state_file)
     changed: list[Override] = []
@@ -66,15 +93,19 @@ async def _mark(
         if not call.dry_run:
             put(state, added)
             remove(state, taken)
-        changed.extend([*added, *taken])
-        return NodeResult(name=chosen.node.name, error=_still(call.verb, chosen, Overrides.now(state)))
+            # At once: other nodes may be waited for, and the wait may be ended.
+            write_refused(site, settings)
+        changed.extend(one for one in [*added, *taken] if one not in gone)
+        return NodeResult(name=chosen.node.name, error=_still(call.verb, chosen, Overrides.now(state), kinds))
 
-    with recorded(settings, call, selection.names) as record:
+    with recorded(settings, call, [*selection.names, *dict.fromkeys(_place(one) for one in gone)]) as record:
+        # Nobody works on what is not declared: its overrides need no lock.
+        if not call.dry_run:
+            remove(state, gone)
+        changed.extend(gone)
         results = await each_node(selection, settings, call, work)
         record.nodes(results)
-        record.detail += [f"{one.node}/{one.instance}".rstrip("/") + f": {one.kind}" for one in changed]
-        if not call.dry_run:
-            write_refused(site, Overrides.now(state), settings)
+        record.detail += [f"{_place(one)}: {one.kind}" for one in changed]
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": bool(changed), "overrides": changed})
 
@@ -100,12 +131,17 @@ def _taking(kinds: Sequence[OverrideKind], chosen: Chosen, now: Overrides) -> _C
     ]
 
 
-def _still(verb: str, chosen: Chosen, now: Overrides) -> str:
-    """Why what was asked for is not so: an enabled instance of a disabled node, an instance without a twin."""
+def _place(override: Override) -> str:
+    return f"{override.node}/{override.instance}".rstrip("/")
+
+
+def _still(verb: str, chosen: Chosen, now: Overrides, kinds: Sequence[OverrideKind]) -> str:
+    """Why what was asked for is not so: an instance of a node that is disabled as a whole, or one without a twin."""
     if verb == "simulate":
         without = [instance.name for instance in chosen.instances if instance.simulated is None]
         return f"no twin is declared for {', '.join(without)}" if without else ""
-    node = next((one for one in now.of_node(chosen.node.name) if one.kind == "disabled"), None)
-    if verb != "enable" or chosen.whole or node is None:
+    node = next((one for one in now.of_node(chosen.node.name) if one.kind in kinds), None)
+    if chosen.whole or node is None:
         return ""
-    return f"the whole node is {node.words}; `bluefleet enable {chosen.node.name}/` puts it into use"
+    what = "puts it into use" if verb == "enable" else "takes that away"
+    return f"the whole node is {node.words}; `bluefleet {verb} {chosen.node.name}/` {what}"

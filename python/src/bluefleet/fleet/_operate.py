@@ -101,7 +101,10 @@ class _OnNode:
         )
 
     async def _end(self, guard: Guard, wanted: Sequence[Desired]) -> list[StepResult]:
-        """Stop or kill: the override first, so that nothing starts again what could not be reached now."""
+        """Stop or kill: the override first, so that nothing starts again what could not be reached now.
+
+        What a plan took meanwhile is asked for in vain: it stays as it was, and so does what is desired of it.
+        """
         refused: list[StepResult] = []
         allowed: list[Desired] = []
         for one in wanted:
@@ -110,9 +113,14 @@ class _OnNode:
                 allowed.append(one)
             except Refused as error:
                 refused.append(result(Step(self._verb, one.declared.name, "it was asked for"), "refused", str(error)))
-        if not self._call.dry_run:
-            put(self._state, [self._stopped(one.declared.name) for one in allowed if not one.stopped])
-        return [*refused, *await self._on_engine(guard, allowed, _ending(self._verb))]
+        to_stop = [] if self._call.dry_run else [one.declared.name for one in allowed if not one.stopped]
+        added = [self._stopped(name) for name in to_stop]
+        put(self._state, added)
+
+        def take_back(name: str) -> None:
+            remove(self._state, [one for one in added if one.instance == name])
+
+        return [*refused, *await self._on_engine(guard, allowed, _ending(self._verb), take_back)]
 
     async def _begin(self, guard: Guard, wanted: Sequence[Desired]) -> list[StepResult]:
         over = [one for desired_ in wanted for one in desired_.overrides if one.kind == "stopped"]
@@ -120,7 +128,13 @@ class _OnNode:
             remove(self._state, over)
         return await self._on_engine(guard, wanted, _starting if self._verb == "start" else _restarting)
 
-    async def _on_engine(self, guard: Guard, wanted: Sequence[Desired], step_of: _StepOf) -> list[StepResult]:
+    async def _on_engine(
+        self,
+        guard: Guard,
+        wanted: Sequence[Desired],
+        step_of: _StepOf,
+        on_refused: Callable[[str], None] = lambda _: None,
+    ) -> list[StepResult]:
         if not wanted:
             return []
         async with Engine(endpoint(self._node, self._settings)) as engine:
@@ -130,7 +144,13 @@ class _OnNode:
             if self._call.dry_run:
                 return [result(step, "planned") for step in steps]
             doing = Steps(
-                self._site, self._node, self._settings, guard=guard, call=self._call, instances=by_name(wanted)
+                self._site,
+                self._node,
+                self._settings,
+                guard=guard,
+                call=self._call,
+                instances=by_name(wanted),
+                on_refused=on_refused,
             )
             return await doing.do(engine, steps)
 

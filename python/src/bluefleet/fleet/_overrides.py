@@ -1,5 +1,6 @@
 """Overrides: what operators changed for a while, with who, when and why. Desired is declared plus these."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias, get_args
@@ -73,10 +74,15 @@ class Overrides:
         with state.reading() as connection:
             if connection is None:
                 return cls()
-            rows = connection.execute("SELECT * FROM override ORDER BY node, instance, kind").fetchall()
+            return cls.within(connection)
+
+    @classmethod
+    def within(cls, connection: sqlite3.Connection) -> "Overrides":
+        """As they are in a transaction."""
+        rows = connection.execute("SELECT * FROM override ORDER BY node, instance, kind").fetchall()
         found = [Override.model_validate(dict(row)) for row in rows]
         back = [(one.node, one.instance, one.value) for one in found if one.kind == "rolled-back"]
-        return cls(found, specs(state, back) if back else None)
+        return cls(found, specs(connection, back))
 
     def of_node(self, node: str) -> list[Override]:
         """Those of the node as a whole."""
@@ -94,6 +100,8 @@ class Overrides:
 
 def put(state: State, overrides: Sequence[Override]) -> None:
     """Add overrides; one of the same kind at the same place is replaced. Raises StateUnusable."""
+    if not overrides:
+        return
     with state.writing() as connection:
         connection.executemany(
             "INSERT OR REPLACE INTO override VALUES (:node, :instance, :kind, :value, :who, :reason, :since)",

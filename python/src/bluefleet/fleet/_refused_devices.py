@@ -4,6 +4,7 @@ import json
 
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State
 from bluefleet.fleet._whole_file import write_whole
 from bluefleet.model import Site
 
@@ -28,9 +29,15 @@ def silenced_devices(site: Site, overrides: Overrides) -> set[str]:
     }
 
 
-def write_refused(site: Site, overrides: Overrides, settings: Settings) -> None:
-    """Write the file when it says something else. A plan that begins after this is told; one that runs goes on."""
-    text = json.dumps({"schema_version": 1, "devices": refused_devices(site, overrides)}, indent=1, sort_keys=True)
-    file = settings.refused_devices_file
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
-        write_whole(file, text)
+def write_refused(site: Site, settings: Settings) -> None:
+    """Write the file when it says something else. A plan that begins after this is told; one that runs goes on.
+
+    Raises StateUnusable.
+    """
+    # The file is of the whole site: nobody changes an override between the look at them and the writing.
+    with State(settings.state_file).writing() as connection:
+        devices = refused_devices(site, Overrides.within(connection))
+        text = json.dumps({"schema_version": 1, "devices": devices}, indent=1, sort_keys=True)
+        file = settings.refused_devices_file
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_whole(file, text)

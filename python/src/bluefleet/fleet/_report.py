@@ -134,6 +134,9 @@ class StatusReport(_Report):
     nodes: list[NodeStatus]
     devices: DevicesStatus
     documents: list[DocumentService]
+    orphans: list[Override] = Field(
+        default_factory=list[Override], description="Overrides of what is no longer declared; `clear` takes them away"
+    )
     queue: QueueStatus | None = Field(default=None, description="None without an acquisition pod, or an answer of it")
 
     @property

@@ -45,6 +45,9 @@ class Held(Exception):
         super().__init__(why)
 
 
+# Overrides that say which spec an instance has.
+_VERSIONS = {"pinned", "rolled-back"}
+
 ChangeOf = Callable[[Node, Desired], Change]
 
 
@@ -213,10 +216,21 @@ class _Instance:
         if change.back is not None:
             withdraw_since(work.state, node.name, change.back)
         doing = Steps(
-            work.site, node, work.settings, guard=work.guard, call=work.call, instances=by_name([self._before])
+            work.site,
+            node,
+            work.settings,
+            guard=work.guard,
+            call=work.call,
+            instances=by_name([self._before]),
+            on_refused=lambda _: self._take_back(change),
         )
         done = await doing.do(self._engine, steps)
         return done if steps or after.stopped else await self._wait()
+
+    def _take_back(self, change: Change) -> None:
+        """A plan took it meanwhile: it stays as it was, and so does what is desired of it."""
+        remove(self._work.state, change.put)
+        put(self._work.state, [one for one in self._before.overrides if one.kind in _VERSIONS])
 
     def _after(self, change: Change) -> Desired:
         overrides = self._overrides.changed(put=change.put, taken=change.taken, specs=change.specs)

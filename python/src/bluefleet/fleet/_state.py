@@ -1,6 +1,7 @@
 """Operator state on the manager: one SQLite file, its shape by version, safe for several writers at once."""
 
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,7 @@ _SHAPES = (
 )
 # Seconds that a writer waits for another; each holds the file for milliseconds.
 _BUSY = 10.0
+_LOOK_AGAIN = 0.01
 
 
 class StateUnusable(Exception):
@@ -106,6 +108,10 @@ class State:
             self._shape(connection)
             yield connection
         except sqlite3.Error as error:
+            if _is_busy(error):
+                reason = f"others have been writing for {_BUSY:g} s"
+                remedy = "Try again; `bluefleet status` shows who works on which node"
+                raise StateUnusable(self.file, reason, remedy) from error
             raise self._unusable(str(error)) from error
         finally:
             connection.close()
@@ -113,7 +119,7 @@ class State:
     def _shape(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) == len(_SHAPES):
             return
-        connection.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead(connection)
         connection.execute("BEGIN IMMEDIATE")
         # Somebody else may have made it meanwhile.
         version = self._version(connection)
@@ -131,8 +137,27 @@ class State:
         connection.execute("COMMIT")
 
     @staticmethod
+    def _write_ahead(connection: sqlite3.Connection) -> None:
+        """Let readers and a writer not wait for each other. SQLite's own wait does not cover this change."""
+        deadline = time.monotonic() + _BUSY
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            time.sleep(_LOOK_AGAIN)
+
+    @staticmethod
     def _version(connection: sqlite3.Connection) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
     def _unusable(self, reason: str) -> StateUnusable:
         return StateUnusable(self.file, reason, "Run it as user bluefleet; `site.yml --tags fleet` makes its folder")
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    # The upper bytes tell busy with what.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -11,7 +11,8 @@ from bluefleet.fleet._devices import devices_status
 from bluefleet.fleet._disk import Disk, measure, remember, remembered
 from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._lock import owner
-from bluefleet.fleet._overrides import Overrides
+from bluefleet.fleet._orphans import orphans
+from bluefleet.fleet._overrides import Override, Overrides
 from bluefleet.fleet._plan import drift, instance_of
 from bluefleet.fleet._queue_status import queue_status
 from bluefleet.fleet._refused_devices import silenced_devices
@@ -54,8 +55,24 @@ async def status(
     services = await documents
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
-    report = StatusReport(site=site.site, ok=True, nodes=ordered, devices=known, documents=services, queue=await queue)
+    report = StatusReport(
+        site=site.site,
+        ok=True,
+        nodes=ordered,
+        devices=known,
+        documents=services,
+        orphans=_orphans_of(site, overrides, chosen),
+        queue=await queue,
+    )
     return report.model_copy(update={"ok": not report.not_well})
+
+
+def _orphans_of(site: Site, overrides: Overrides, chosen: Selection | None) -> list[Override]:
+    found = orphans(site, overrides)
+    if chosen is None or not chosen.named:
+        return found
+    whole = {one.node.name for one in chosen if one.whole}
+    return [one for one in found if one.node in whole]
 
 
 class _Looking:

@@ -1,12 +1,13 @@
 """Does the steps of a plan on one node, and says of each what came of it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bluefleet.engine import LABEL, Container, ContainerSpec, Engine, EngineError, RegistryLogin
 from bluefleet.fleet._applied import note
 from bluefleet.fleet._call import Call
+from bluefleet.fleet._desired import running_as
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._kept_logs import keep
 from bluefleet.fleet._plan import Step
@@ -28,7 +29,10 @@ _LEAST_STOP = 1.0
 
 
 class Steps:
-    """All that is done on one node. `instances` are those it may find there, by name, as they are now."""
+    """All that is done on one node. `instances` are those it may find there, by name, as declared.
+
+    `on_refused` is told at once of each instance that a plan keeps.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Steps:
         guard: Guard,
         call: Call,
         instances: Mapping[str, Instance],
+        on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._site = site
         self._node = node
@@ -47,6 +52,7 @@ class Steps:
         self._guard = guard
         self._call = call
         self._instances = instances
+        self._on_refused = on_refused
 
     async def do(self, engine: Engine, steps: Sequence[Step]) -> list[StepResult]:
         """Do all of them, some at once; what fails stops no other."""
@@ -79,6 +85,7 @@ class Steps:
             starts = step.kind in {"create", "recreate", "start", "restart"}
             trouble = await self._settled(engine, step) if starts else ""
         except Refused as error:
+            self._on_refused(step.instance)
             return result(step, "refused", str(error))
         except EngineError as error:
             return result(step, "failed", f"{error.tried}: {error.reason}. {error.remedy}")
@@ -125,7 +132,8 @@ class Steps:
 
     async def _stop(self, engine: Engine, name: str, container: Container) -> list[str]:
         """The declared stop command first, then the stop signal, and after the grace an end; returns what went wrong."""
-        instance = self._instances.get(name)
+        # Between a change of what is desired and the apply that follows, the other one of both still runs.
+        instance = running_as(self._instances.get(name), container)
         grace = instance.stop_grace_seconds if instance else container.stop_grace
         notes: list[str] = []
         if instance is not None and instance.stop_command and container.running:

@@ -19,7 +19,10 @@ from bluefleet.fleet._actor_wire import (
     Reply,
     check_command,
 )
+from bluefleet.fleet._call import Call, Record, recorded
+from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._selection import Selection
+from bluefleet.fleet._settings import Settings
 from bluefleet.model import Site
 
 SCHEMA_VERSION = 1
@@ -123,12 +126,18 @@ class ActorLinks:
         return self._links[target]
 
 
-def actor_targets(site: Site, selection: Selection) -> list[Target]:
-    """The actors among what was chosen; an instance that was named must be one. Raises NoActor."""
+def actor_targets(site: Site, selection: Selection, overrides: Overrides | None = None) -> list[Target]:
+    """The actors among what was chosen; an instance that was named must be one. Raises NoActor.
+
+    What is disabled is left out, unless it was named.
+    """
+    now = overrides or Overrides()
     targets = [
-        Target(node.name, instance.name, node.address, instance.actor.port)
-        for node, instance in selection.placed
+        Target(chosen.node.name, instance.name, chosen.node.address, instance.actor.port)
+        for chosen in selection
+        for instance in chosen.instances
         if instance.actor is not None
+        and ((selection.named and not chosen.whole) or not now.first(chosen.node.name, instance.name, "disabled"))
     ]
     mute = [
         f"{chosen.node.name}/{instance.name}"
@@ -139,7 +148,7 @@ def actor_targets(site: Site, selection: Selection) -> list[Target]:
     if mute or not targets:
         with_actor = [f"{node.name}/{i.name}" for node in site.nodes for i in node.instances if i.actor is not None]
         raise NoActor(
-            f"{' and '.join(mute) or 'nothing that was chosen'} declares no actor. "
+            f"{' and '.join(mute) or 'nothing that was chosen'} declares no actor that is in use. "
             f"These do: {', '.join(with_actor) or 'none'}"
         )
     return targets
@@ -153,18 +162,25 @@ async def talk(
     deadline: float,
     heard: TalkHeard | None = None,
     links: ActorLinks | None = None,
+    noted: tuple[Settings, Call] | None = None,
 ) -> TalkReport:
     """Send a command to all targets at once; it ends once for each, within `deadline` seconds.
 
     `heard` is called with every reply before the last, as it comes. Without `links` each is dialled for this command only.
+    With `noted` it stands in history.
     All start together and none waits for another: a bound would make exposures start one after the other.
-    Raises CommandInvalid.
+    Raises CommandInvalid, StateUnusable.
     """
     words = check_command(command)
     async with AsyncExitStack() as stack:
+        record = Record()
+        if noted is not None:
+            record = stack.enter_context(recorded(*noted, [target.label for target in targets], command=words))
         using = links or await stack.enter_async_context(ActorLinks())
         found = await asyncio.gather(*(_ask(using, target, words, deadline, heard) for target in targets))
-    results = sorted(found, key=lambda result: (result.ok, result.node, result.instance))
+        results = sorted(found, key=lambda result: (result.ok, result.node, result.instance))
+        record.ok = all(result.ok for result in results)
+        record.detail += [f"{one.node}/{one.instance}: {one.outcome}: {one.error}" for one in results if not one.ok]
     return TalkReport(
         site=site.site, command=words, ok=bool(results) and all(result.ok for result in results), results=results
     )

@@ -18,7 +18,7 @@ from bluefleet.cli._fleet import refuse
 app, next_word = typer.Typer(), typer.Typer()
 
 # Verbs whose words are no names of nodes and instances.
-_NO_TARGETS = frozenset({"devices", "documents", "validate", "site", "first-scan", "completion", "complete"})
+_NO_TARGETS = frozenset({"devices", "documents", "validate", "site", "first-scan", "completion", "complete", "doctor"})
 _CATEGORY = ("-c", "--category")
 _SITE = ("-i", "--inventory")
 _KIND = ("-k", "--kind")
@@ -63,7 +63,7 @@ def candidates(words: Sequence[str]) -> list[str]:
         return [name for name in VERBS if name.startswith(begun) and not VERBS[name].hidden]
     kind: Literal["targets", "categories"] = "categories" if last in _CATEGORY else "targets"
     if last in _KIND:
-        known = ["stopped", "disabled", "cordoned", "pinned", "simulated"]
+        known = ["stopped", "disabled", "cordoned", "pinned", "rolled-back", "simulated"]
     elif begun.startswith("-"):
         known = _options(verb)
     elif verb not in _NO_TARGETS or (verb == "devices" and "list" in before):

@@ -13,6 +13,7 @@ from bluefleet.engine._errors import (
     ImageMissing,
     NameTaken,
     TransferTimeout,
+    VolumeDiffers,
 )
 from bluefleet.engine._seen import Container, Executed, LocalImage, LogLine, Observation
 from bluefleet.engine._session import Streams
@@ -58,4 +59,5 @@ __all__ = [
     "RegistryLogin",
     "Streams",
     "TransferTimeout",
+    "VolumeDiffers",
 ]

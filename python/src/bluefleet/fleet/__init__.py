@@ -13,6 +13,7 @@ from bluefleet.fleet._actor_wire import (
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._doctor import Check, DoctorReport, doctor, report_of
 from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
 from bluefleet.fleet._images import images_report
@@ -23,6 +24,7 @@ from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._orphans import orphans, orphans_named
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
+from bluefleet.fleet._reboot import Soft, SoftFailed, reboot
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
     ApplyReport,
@@ -41,6 +43,7 @@ from bluefleet.fleet._report import (
     NodeStatus,
     OperationReport,
     QueueStatus,
+    RollingReport,
     StatusReport,
     StepResult,
 )
@@ -57,6 +60,7 @@ from bluefleet.fleet._talk import (
     actor_targets,
     talk,
 )
+from bluefleet.fleet._update import rollback, update
 
 __all__ = [
     "OVERRIDE_KINDS",
@@ -68,12 +72,14 @@ __all__ = [
     "ActorUnreachable",
     "ApplyReport",
     "Call",
+    "Check",
     "Chosen",
     "CommandInvalid",
     "DeviceEntry",
     "DevicesReport",
     "DevicesResult",
     "DevicesStatus",
+    "DoctorReport",
     "DocumentService",
     "FailedPlan",
     "HistoryEntry",
@@ -96,9 +102,12 @@ __all__ = [
     "Patience",
     "QueueStatus",
     "Reply",
+    "RollingReport",
     "Selection",
     "SelectionInvalid",
     "Settings",
+    "Soft",
+    "SoftFailed",
     "State",
     "StateUnusable",
     "StatusReport",
@@ -118,6 +127,7 @@ __all__ = [
     "database",
     "devices_report",
     "disable",
+    "doctor",
     "drift",
     "enable",
     "endpoint",
@@ -131,8 +141,12 @@ __all__ = [
     "orphans",
     "orphans_named",
     "plan",
+    "reboot",
+    "report_of",
+    "rollback",
     "select",
     "simulate",
     "status",
     "talk",
+    "update",
 ]

@@ -197,6 +197,15 @@ class Engine:
 
         return await self._call("list its images", self.deadlines.answer, ask)
 
+    async def volumes(self) -> dict[str, str]:
+        """Its named volumes, each with the device it was made of; empty for a folder of the engine's own."""
+
+        def ask(client: "DockerApi") -> dict[str, str]:
+            found = client.volumes()["Volumes"] or ()
+            return {str(one["Name"]): str((one.get("Options") or {}).get("device", "")) for one in found}
+
+        return await self._call("list its volumes", self.deadlines.answer, ask)
+
     async def remove(self, container: str) -> None:
         """Remove a container. Its named volumes stay."""
         await self._call(

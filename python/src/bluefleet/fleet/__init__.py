@@ -38,10 +38,13 @@ from bluefleet.fleet._report import (
     NodeImages,
     NodeResult,
     NodeStatus,
+    NodeVolumes,
     OperationReport,
     QueueStatus,
     StatusReport,
     StepResult,
+    VolumePlace,
+    VolumesReport,
 )
 from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
@@ -56,6 +59,7 @@ from bluefleet.fleet._talk import (
     actor_targets,
     talk,
 )
+from bluefleet.fleet._volumes import volumes_report
 
 __all__ = [
     "OVERRIDE_KINDS",
@@ -86,6 +90,7 @@ __all__ = [
     "NodeImages",
     "NodeResult",
     "NodeStatus",
+    "NodeVolumes",
     "NotRunning",
     "OperationReport",
     "OperationVerb",
@@ -106,6 +111,8 @@ __all__ = [
     "TalkReport",
     "TalkResult",
     "Target",
+    "VolumePlace",
+    "VolumesReport",
     "Wanted",
     "actor_targets",
     "apply",
@@ -132,4 +139,5 @@ __all__ = [
     "simulate",
     "status",
     "talk",
+    "volumes_report",
 ]

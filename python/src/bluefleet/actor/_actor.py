@@ -7,13 +7,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import click
 from clu import Command
 from clu.actor import JSONActor
-from clu.command import TimedCommand
+from clu.base import BaseActor
+from clu.command import TimedCommand, TimedCommandList
 from clu.legacy import LegacyActor
+from clu.parsers import ClickParser
 
 from bluefleet import __version__
 from bluefleet.actor._commands import COMMANDS
@@ -24,8 +27,16 @@ from bluefleet.actor._server import Server
 from bluefleet.fleet import Reply, Target
 
 
-class _Common:
+class _Common(ClickParser, BaseActor):
     """What does not depend on the wire."""
+
+    door: Server
+    timed_commands: TimedCommandList
+    new_user: Callable[[Any], Any]
+
+    def refusal(self, words: str) -> bytes:
+        """A reply to who is no client, or to no command, as the wire spells it."""
+        raise NotImplementedError
 
     def _prepare(self, fleet: Fleet) -> Server:
         """Put in place of clu's what is ours."""
@@ -72,7 +83,7 @@ class _Common:
         except UnicodeDecodeError:
             transport.write(self.refusal("a command is UTF-8 text"))
             return None
-        return super().new_command(transport, command_str)
+        return super().new_command(transport, command_str)  # type: ignore[call-arg]  # it is the wire's, which takes both
 
     def parse_command(self, command: Command) -> Command:
         """As clu does, but what can't be taken apart is answered, and contexts of earlier commands are not kept for ever."""
@@ -106,7 +117,7 @@ class JsonFleetActor(_Common, JSONActor):
         self.door = self.server = self._prepare(fleet)
 
     def refusal(self, words: str) -> bytes:
-        """A reply to who is no client, or to no command."""
+        """See the class above."""
         header = {"command_id": 0, "commander_id": None, "message_code": "f", "internal": False, "sender": self.name}
         return json.dumps({"header": header, "data": {"error": words}}).encode() + b"\n"
 
@@ -122,7 +133,7 @@ class LegacyFleetActor(_Common, LegacyActor):
         self.set_message_processor(for_legacy)
 
     def refusal(self, words: str) -> bytes:
-        """A reply to who is no client, or to no command."""
+        """See the class above."""
         return f"0 0 f error={json.dumps(words)}\n".encode()
 
 

@@ -201,8 +201,10 @@ class Engine:
         """Its named volumes, each with the device it was made of; empty for a folder of the engine's own."""
 
         def ask(client: "DockerApi") -> dict[str, str]:
-            found = client.volumes()["Volumes"] or ()
-            return {str(one["Name"]): str((one.get("Options") or {}).get("device", "")) for one in found}
+            return {
+                str(one["Name"]): str((one["Options"] or {"device": ""}).get("device", ""))
+                for one in client.volumes()["Volumes"] or ()
+            }
 
         return await self._call("list its volumes", self.deadlines.answer, ask)
 

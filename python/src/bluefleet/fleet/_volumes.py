@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from bluefleet.engine import Deadlines, Engine, EngineError, Observation
 from bluefleet.fleet._call import NODES_AT_ONCE
 from bluefleet.fleet._plan import instance_of
-from bluefleet.fleet._render import endpoint
+from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._render import selection as labels_of
 from bluefleet.fleet._report import NodeVolumes, VolumePlace, VolumesReport
 from bluefleet.fleet._selection import Chosen, Selection
@@ -29,21 +29,25 @@ async def volumes_report(site: Site, settings: Settings, chosen: Selection, *, d
                     there = await engine.volumes()
             except EngineError as error:
                 return NodeVolumes(name=on.node.name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
-            return NodeVolumes(name=on.node.name, volumes=_places(on, seen, there))
+            return NodeVolumes(name=on.node.name, volumes=_places(site, on, seen, there))
 
     nodes = await asyncio.gather(*(one(on) for on in chosen))
     return VolumesReport(site=site.site, ok=not any(node.error for node in nodes), nodes=nodes)
 
 
-def _places(on: Chosen, seen: Observation, there: Mapping[str, str]) -> list[VolumePlace]:
+def _places(site: Site, on: Chosen, seen: Observation, there: Mapping[str, str]) -> list[VolumePlace]:
     running = {instance_of(container) for container in seen.containers if container.running}
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[tuple[str, str], list[str]] = {}
     for instance in on.instances:
-        for volume in instance.volumes:
-            wanted.setdefault(volume.source, []).append(instance.name)
-    return [
-        VolumePlace(volume=source, present=bool(running & set(names)), device=source, wanted_by=names)
-        if source.startswith("/")
-        else VolumePlace(volume=source, present=source in there, device=there.get(source, ""), wanted_by=names)
-        for source, names in wanted.items()
-    ]
+        for mount in container_spec(site, on.node, instance).mounts:
+            wanted.setdefault((mount.kind, mount.source), []).append(instance.name)
+    places: list[VolumePlace] = []
+    for (kind, source), names in wanted.items():
+        if kind == "bind":
+            present, device = bool(running & set(names)), source
+        elif kind == "volume":
+            present, device = source in there, there.get(source, "")
+        else:
+            continue
+        places.append(VolumePlace(volume=source, present=present, device=device, wanted_by=names))
+    return places

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from bluefleet.engine import HealthCheck, HostDevice, PublishedPort
+from bluefleet.engine import HealthCheck, HostDevice, Mount, PublishedPort
 from bluefleet.fleet import Settings, container_spec, endpoint
 from bluefleet.model import Site
 
@@ -128,6 +129,60 @@ def test_volumes_are_folders_or_named() -> None:
         ("bind", "/data", True),
         ("volume", "frames", False),
     ]
+
+
+def test_a_volume_of_a_file_server_is_mounted_by_the_engine() -> None:
+    nfs = {"server": "files.example.org", "path": "/export/frames"}
+    (mount,) = rendered({**MINI, "volumes": [{"nfs": nfs, "target": "/frames", "read_only": True}]}).mounts
+    assert (mount.kind, mount.target, mount.read_only) == ("volume", "/frames", True)
+    options = {"type": "nfs", "o": "addr=files.example.org,nfsvers=4.2,hard", "device": ":/export/frames"}
+    assert mount.options == options
+    body = rendered({**MINI, "volumes": [{"nfs": nfs, "target": "/frames"}]}).body("image")["HostConfig"]["Mounts"]
+    assert body == [
+        {
+            "Type": "volume",
+            "Source": mount.source,
+            "Target": "/frames",
+            "ReadOnly": False,
+            "VolumeOptions": {"DriverConfig": {"Name": "local", "Options": options}},
+        }
+    ]
+
+
+def test_an_export_that_is_mounted_otherwise_is_another_volume_and_a_name_stays_what_it_is() -> None:
+    def mounted(**more: str) -> Mount:
+        nfs = {"server": "10.0.0.9", "path": "/frames", **more}
+        return rendered({**MINI, "volumes": [{"nfs": nfs, "target": "/frames"}]}).mounts[0]
+
+    assert mounted().source == mounted().source
+    assert mounted().source != mounted(options="nfsvers=3,soft").source
+    assert mounted().source.startswith("bluefleet-nfs-")
+    named = {"source": "frames", "nfs": {"server": "10.0.0.9", "path": "/frames"}, "target": "/frames"}
+    assert rendered({**MINI, "volumes": [named]}).mounts[0].source == "frames"
+
+
+def test_a_volume_in_memory_has_a_size_and_no_source() -> None:
+    body = rendered({**MINI, "volumes": [{"tmpfs": {"size": "64m"}, "target": "/scratch"}]}).body("image")
+    assert body["HostConfig"]["Mounts"] == [
+        {"Type": "tmpfs", "Target": "/scratch", "ReadOnly": False, "TmpfsOptions": {"SizeBytes": 64 * 2**20}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("volume", "says"),
+    [
+        ({}, "says not where it is"),
+        ({"nfs": {"server": "s", "path": "/p"}, "tmpfs": {"size": "1m"}}, "and in memory"),
+        ({"source": "/data", "nfs": {"server": "s", "path": "/p"}}, "is a folder"),
+        ({"source": "scratch", "tmpfs": {"size": "1m"}}, "only `target` and `tmpfs`"),
+        ({"nfs": {"server": "s", "path": "/p", "options": "addr=10.0.0.1"}}, "name the server again"),
+        ({"nfs": {"server": "s", "path": "/p", "options": "hard, soft"}}, "options"),
+        ({"tmpfs": {"size": "plenty"}}, "size"),
+    ],
+)
+def test_a_volume_that_makes_no_sense_is_refused(volume: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        rendered({**MINI, "volumes": [{"target": "/t", **volume}]})
 
 
 def test_on_a_bridge_ports_are_published() -> None:

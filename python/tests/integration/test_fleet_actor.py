@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from actor_process import ActorProcess, JsonClient, LegacyClient
 from bluefleet.fleet import Overrides, Settings, State, history
 from bluefleet.model import Site
 from camera_process import CameraProcess
+from machine import Machine, PowerUnit
 from real_engine import MakeSite, Seen, docker
+from tls_front import Fronts
 
 Act = Callable[..., ActorProcess]
 
@@ -261,6 +264,33 @@ def test_the_legacy_wire_is_that_of_older_clients(
     assert link.told("status --nonsense")[-1][0] == "f"
     assert link.told("ping") == [(">", ""), (":", "text=Pong.")]
     link.close()
+
+
+def test_a_reboot_is_by_power_waits_until_the_node_is_back_and_ends(
+    make_site: MakeSite, act: Act, client: Any, tmp_path: Path
+) -> None:
+    machine = Machine(tmp_path / "m")
+    machine.on()
+    unit, fronts = PowerUnit(machine, "a token"), Fronts(str(machine.socket))
+    try:
+        front = fronts.engine("127.0.0.11", tmp_path / "ca" / "server", tmp_path / "ca" / "engines.crt")
+        (tmp_path / "token").write_text("a token\n")
+        content = json.loads(make_site({"node1": [], "node10": []}).model_dump_json(by_alias=True))
+        power = {"http": {"url": unit.url, "token_file": str(tmp_path / "token")}, "off_seconds": 0}
+        content["nodes"][0] |= {"address": front.address, "port": front.port, "power": power}
+        link = client(act(Site.model_validate(content)))
+        assert "no login" in end(link.told("reboot -n node1"))[1]
+        assert end(link.told("reboot --hard")) == ("f", "Name nodes or a category")
+        told = link.told("reboot -n node1 --hard")
+        assert (end(told), unit.calls) == ((":", ""), ["off", "on"])
+        assert of(told, "node")[0][3:] == [True, True]
+        unit.broken = {"off"}
+        code, error = end(link.told("reboot -n node1 --hard"))
+        assert (code, unit.calls, "node1 (" in error) == ("f", ["off", "on", "off"], True)
+    finally:
+        unit.close()
+        fronts.close()
+        machine.off()
 
 
 def test_a_client_of_clu_is_answered(make_site: MakeSite, act: Act) -> None:

@@ -64,6 +64,15 @@ def test_the_site_file_is_one_that_the_manager_can_read(site: Site) -> None:
     assert site.acquisition.packages == ["apstools==1.7.12"]
 
 
+def test_the_site_file_says_how_power_is_cut(site: Site) -> None:
+    power = {node.name: node.power for node in site.nodes}
+    hutch = power["bl7-hutch"]
+    assert hutch is not None
+    assert hutch.http is not None
+    assert hutch.http.url == "https://pdu.bl7.example.org/outlets/3/{action}"
+    assert power["bl7-optics"] is None
+
+
 def test_every_host_but_epics_clients_gets_its_files(files: Files, site: Site) -> None:
     ours = {name for name, host in site.hosts.items() if host.groups != ["epics_clients"]}
     assert set(files) == ours

@@ -23,6 +23,7 @@ from bluefleet.fleet import (
     apply,
     disable,
     enable,
+    reboot,
     select,
     status,
     talk,
@@ -89,6 +90,49 @@ async def reconnect(
         raise CommandFailed(f"Failed to reconnect one or more nodes: {'; '.join(failed)}")
 
 
+@fleet_command("reboot", lambda fleet, _: fleet.actor.reboot_seconds + _looking(fleet))
+@_NAMES
+@_CATEGORY
+@click.option("--hard", "-f", is_flag=True, help="Cuts their power and gives it back, by the declared power driver.")
+@click.option("--interrupt-runs", is_flag=True, help="Also nodes whose devices a plan uses.")
+@_REASON
+async def reboot_(
+    command: Any,
+    fleet: Fleet,
+    *,
+    names: str | None,
+    category: str | None,
+    hard: bool,
+    interrupt_runs: bool,
+    reason: str,
+) -> None:
+    """Reboots nodes by their power, and waits until they are back."""
+    if not hard:
+        raise CommandFailed(
+            "The manager has no login on nodes: say --hard, or `bluefleet reboot` on the control machine"
+        )
+    if not (names or category):
+        raise CommandFailed("Name nodes or a category")
+    selection = _chosen(command, fleet, names, category)
+    parts = [name for one in selection if not one.whole for name in one.names]
+    if parts:
+        raise CommandFailed(f"{' and '.join(parts)}: nodes are rebooted, and no instances alone")
+    call = fleet.call(
+        "reboot",
+        command,
+        deadline=fleet.actor.reboot_seconds,
+        interrupt_runs=interrupt_runs,
+        reason=reason,
+        progress=lambda line: command.info(text=line),
+    )
+    report = await reboot(fleet.site(), fleet.settings, selection, call)
+    _tell(command, (said for node in report.nodes for said in _words_of(node)))
+    await _report_status(command, fleet, selection)
+    failed = _failed(report.nodes)
+    if failed:
+        raise CommandFailed(f"Failed to reboot {'; '.join(failed)}")
+
+
 @fleet_command("talk", lambda fleet, options: (options["deadline"] or fleet.actor.talk_seconds) + _MARGIN)
 @click.argument("CAMERA-COMMAND", nargs=-1)
 @_NAMES
@@ -151,7 +195,7 @@ async def enable_(command: Any, fleet: Fleet, *, nodes: Sequence[str], everythin
     return await _mark(command, fleet, "enable", nodes, everything=everything, reason=reason)
 
 
-COMMANDS: list[click.Command] = [tell_status, reconnect, talk_, disable_, enable_]
+COMMANDS: list[click.Command] = [tell_status, reconnect, reboot_, talk_, disable_, enable_]
 
 
 async def _mark(
@@ -217,6 +261,8 @@ def _words_of(node: NodeResult) -> Iterator[Said]:
         yield "w", {"text": f"{node.name}: left as it is: {node.left}."}
     if node.error:
         yield "w", {"text": f"{node.name}: {node.error}. {node.remedy}".rstrip(". ") + "."}
+    if node.done:
+        yield "i", {"text": f"{node.name}: {node.done}."}
     for step in node.steps:
         if step.detail:
             code = "d" if step.outcome == "done" else "w"

@@ -41,6 +41,7 @@ class ActorSettings(BaseModel):
     node_seconds: float = Field(default=5, gt=0, description="What each node has to answer in a status")
     talk_seconds: float = Field(default=60, gt=0, description="What a command of `talk` has, unless it says otherwise")
     mark_seconds: float = Field(default=60, gt=0, description="What `enable` and `disable` have")
+    reboot_seconds: float = Field(default=300, gt=0, description="What each node has to be back after a `reboot`")
     reconnect_seconds: float = Field(default=1800, gt=0, description="What each node has in a `reconnect`")
 
     @field_validator("host")

@@ -29,6 +29,8 @@ def show_node(node: "NodeResult", *, planned: bool) -> None:
     """What was, or would be, done on a node: what failed last, each in a line of its own."""
     if node.left:
         typer.echo(f"{node.name}: left as it is: {node.left}", err=True)
+    if node.done:
+        typer.echo(f"{node.name}: {node.done}", err=True)
     for step in node.steps:
         where = f"{node.name}/{step.instance}"
         if step.outcome == "planned" and planned:

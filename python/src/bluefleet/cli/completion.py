@@ -63,7 +63,7 @@ def candidates(words: Sequence[str]) -> list[str]:
         return [name for name in VERBS if name.startswith(begun) and not VERBS[name].hidden]
     kind: Literal["targets", "categories"] = "categories" if last in _CATEGORY else "targets"
     if last in _KIND:
-        known = ["stopped", "disabled", "cordoned", "pinned", "simulated"]
+        known = ["stopped", "disabled", "cordoned", "pinned", "rolled-back", "simulated"]
     elif begun.startswith("-"):
         known = _options(verb)
     elif verb not in _NO_TARGETS or (verb == "devices" and "list" in before):

@@ -122,7 +122,9 @@ def clear_(
     everything: Everything = False,
     kind: Annotated[
         list[str] | None,
-        typer.Option("--kind", "-k", help="Only this kind: stopped, disabled, cordoned, pinned, simulated."),
+        typer.Option(
+            "--kind", "-k", help="Only this kind: stopped, disabled, cordoned, pinned, rolled-back, simulated."
+        ),
     ] = None,
     reason: Reason = "",
     dry_run: DryRun = False,

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bluefleet.cli._control import inventory_of, refuse_inventory, rendered
@@ -12,7 +13,7 @@ from bluefleet.cli._fleet import refuse
 from bluefleet.cli._report import answer_error, answers_in_json, report
 
 if TYPE_CHECKING:
-    from bluefleet.inventory import Connection
+    from bluefleet.inventory import Connection, Rendered
 
 _CONNECT_SECONDS = 5
 # ssh's own word for "no connection": the verb itself never ends with it.
@@ -23,20 +24,19 @@ _NO_COMMAND = 127
 
 def run_on_manager(words: Sequence[str]) -> int:
     """Run `bluefleet <words>` on the manager of the chosen site and return its exit code."""
-    from bluefleet.site_file import SiteFileInvalid, load_site
-
     folder, checkout = inventory_of(shlex.join(words))
     found = rendered(folder, checkout)
-    try:
-        hosts = load_site(found.site_file).hosts
-    except SiteFileInvalid:
-        refuse_inventory(folder)
-    manager = next((name for name, host in hosts.items() if "manager" in host.groups), None)
-    if manager is None:
-        refuse("the site has no manager", str(folder), "Put one host into group manager")
+    manager = manager_of(found, folder)
     connection = found.control.connections[manager]
-    where = f"{manager} ({connection.address})"
     code, answered = call_manager(connection, words)
+    return explained(code, words, manager, connection, folder, answered=answered)
+
+
+def explained(
+    code: int, words: Sequence[str], manager: str, connection: "Connection", folder: Path, *, answered: bool
+) -> int:
+    """The exit code of a call of the manager, after a person was told what only this side knows of its end."""
+    where = f"{manager} ({connection.address})"
     if code == _NO_CONNECTION and not connection.local and not answered:
         report(
             f"the manager cannot be reached by SSH, so `bluefleet {shlex.join(words)}` did not run",
@@ -52,6 +52,20 @@ def run_on_manager(words: Sequence[str]) -> int:
         what = f"`bluefleet {shlex.join(words)}` ended with exit code {code} and gave no answer"
         answer_error(what, where, "Its own words are on stderr")
     return code
+
+
+def manager_of(found: "Rendered", folder: Path) -> str:
+    """The manager's name in the inventory; exit code 2 when there is none."""
+    from bluefleet.site_file import SiteFileInvalid, load_site
+
+    try:
+        hosts = load_site(found.site_file).hosts
+    except SiteFileInvalid:
+        refuse_inventory(folder)
+    manager = next((name for name, host in hosts.items() if "manager" in host.groups), None)
+    if manager is None:
+        refuse("the site has no manager", str(folder), "Put one host into group manager")
+    return manager
 
 
 def call_manager(connection: "Connection", words: Sequence[str]) -> tuple[int, bool]:
@@ -76,11 +90,18 @@ def call_manager(connection: "Connection", words: Sequence[str]) -> tuple[int, b
     return process.returncode, answered
 
 
-def ssh_command(connection: "Connection", words: Sequence[str]) -> list[str]:
-    """Spell the call; a terminal here is one there, for colours and Ctrl-C."""
+def ssh_command(connection: "Connection", words: Sequence[str], *, terminal: bool = True) -> list[str]:
+    """Spell the call; a terminal here is one there, for colours and Ctrl-C, if it is wanted."""
     command = ["bluefleet", *words]
     if connection.local:
         return command
+    # A terminal there would mix words and JSON.
+    terminal = terminal and sys.stdin.isatty() and sys.stdout.isatty() and not answers_in_json()
+    return [*ssh_arguments(connection), "-t" if terminal else "-T", connection.address, "--", shlex.join(command)]
+
+
+def ssh_arguments(connection: "Connection") -> list[str]:
+    """ssh with all that it needs to reach the host, and to end when that goes away."""
     arguments = [
         "ssh",
         "-o",
@@ -99,7 +120,4 @@ def ssh_command(connection: "Connection", words: Sequence[str]) -> list[str]:
         arguments += ["-l", connection.user]
     if connection.key_file:
         arguments += ["-i", connection.key_file]
-    # A terminal there would mix words and JSON.
-    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not answers_in_json()
-    arguments.append("-t" if terminal else "-T")
-    return [*arguments, connection.address, "--", shlex.join(command)]
+    return arguments

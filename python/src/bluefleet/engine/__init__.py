@@ -12,6 +12,7 @@ from bluefleet.engine._errors import (
     ExecTimeout,
     ImageMissing,
     NameTaken,
+    VolumeDiffers,
 )
 from bluefleet.engine._seen import Container, Executed, LocalImage, LogLine, Observation
 from bluefleet.engine._session import Streams
@@ -56,4 +57,5 @@ __all__ = [
     "PublishedPort",
     "RegistryLogin",
     "Streams",
+    "VolumeDiffers",
 ]

@@ -54,6 +54,12 @@ class DockerApi(Protocol):
     def remove_container(self, container: str, *, force: bool) -> None: ...
     def images(self) -> list[dict[str, Any]]: ...
     def volumes(self) -> dict[str, Any]: ...
+    def inspect_volume(self, name: str) -> dict[str, Any]: ...
+    def create_volume(
+        self, name: str, driver: str, driver_opts: dict[str, str], labels: dict[str, str]
+    ) -> dict[str, Any]: ...
+    def inspect_network(self, net_id: str) -> dict[str, Any]: ...
+    def remove_image(self, image: str) -> object: ...
     def inspect_image(self, image: str) -> dict[str, Any]: ...
     def pull(
         self, repository: str, tag: str, *, stream: bool, decode: bool, auth_config: Mapping[str, str] | None
@@ -196,6 +202,22 @@ def inspect_all(client: DockerApi, labels: list[str]) -> list[dict[str, Any]]:
         with suppress(NotFound):
             found.append(client.inspect_container(entry["Id"]))
     return found
+
+
+def volume_options(client: DockerApi, name: str) -> dict[str, str] | None:
+    """The options that the volume was made with; None when there is no such volume."""
+    try:
+        return client.inspect_volume(name)["Options"] or {}
+    except NotFound:
+        return None
+
+
+def network_made(client: DockerApi, name: str) -> str:
+    """When the engine made the network, in its own words; empty when it has none of that name."""
+    try:
+        return str(client.inspect_network(name)["Created"])
+    except NotFound:
+        return ""
 
 
 def _check_files(endpoint: Endpoint) -> None:

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
-from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
+from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing, VolumeDiffers
 from bluefleet.engine._seen import Executed, LocalImage, LogLine, Observation, container_of
 from bluefleet.engine._session import Streams, converse
-from bluefleet.engine._spec import LABEL, ContainerSpec
+from bluefleet.engine._spec import LABEL, ContainerSpec, Mount
 
 if TYPE_CHECKING:
     from bluefleet.engine._client import DockerApi
@@ -68,6 +68,19 @@ class Engine:
 
         return await self._call("look at its containers", self.deadlines.answer, ask)
 
+    async def started(self) -> str:
+        """A word for its last start: another one after the next. Empty when this engine does not tell.
+
+        An engine makes its bridge anew whenever it starts, and tells when it made it, but not when it was started.
+        """
+
+        def ask(client: "DockerApi") -> str:
+            from bluefleet.engine._client import network_made
+
+            return network_made(client, "bridge")
+
+        return await self._call("ask for its start", self.deadlines.answer, ask)
+
     async def ensure_image(self, reference: str, digest: str, login: RegistryLogin | None = None) -> str:
         """The name under which the node has that image; pulled if it is not there. Returns what to create from.
 
@@ -92,6 +105,29 @@ class Engine:
             lambda client: _pull(client, self.endpoint.node, repository, digest, login),
         )
         return f"{repository}@{digest}"
+
+    async def ensure_volumes(self, mounts: Sequence[Mount], labels: Mapping[str, str]) -> None:
+        """Make those volumes that have options and are not there. Raises VolumeDiffers for one that has others."""
+        wanted = [mount for mount in mounts if mount.kind == "volume" and mount.options]
+
+        def work(client: "DockerApi") -> None:
+            from bluefleet.engine._client import volume_options
+
+            for mount in wanted:
+                there = volume_options(client, mount.source)
+                if there is None:
+                    client.create_volume(mount.source, "local", dict(mount.options), dict(labels))
+                elif there != dict(mount.options):
+                    raise VolumeDiffers(
+                        self.endpoint.node,
+                        f"use volume {mount.source}",
+                        f"it is there with other options: {_words(there)} instead of {_words(mount.options)}",
+                        f"Stop what uses it and remove it (`docker volume rm {mount.source}` on {self.endpoint.node}), "
+                        "or declare another name as its `source`",
+                    )
+
+        if wanted:
+            await self._call("make its volumes", self.deadlines.change, work)
 
     async def create(self, spec: ContainerSpec, image: str) -> str:
         """Create the container from `image` (what `ensure_image` returned), not started. Returns its id."""
@@ -208,6 +244,15 @@ class Engine:
 
         return await self._call("list its volumes", self.deadlines.answer, ask)
 
+    async def remove_image(self, reference: str, digest: str) -> None:
+        """Remove an image by every name it has there, if it is there. Raises EngineFault when a container needs it."""
+
+        def work(client: "DockerApi") -> None:
+            while name := _local(client, reference, digest):
+                client.remove_image(name)
+
+        await self._call(f"remove {reference}", self.deadlines.change, work)
+
     async def remove(self, container: str) -> None:
         """Remove a container. Its named volumes stay."""
         await self._call(
@@ -307,6 +352,10 @@ async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
 
     threading.Thread(target=run, daemon=True, name="engine").start()
     return await asyncio.wait_for(asyncio.wrap_future(answer), deadline)
+
+
+def _words(options: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in sorted(options.items())) or "none"
 
 
 def _local(client: "DockerApi", reference: str, digest: str) -> str:

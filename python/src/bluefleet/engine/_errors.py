@@ -43,5 +43,9 @@ class NameTaken(EngineError):
     """A container of that name exists and is not this site's."""
 
 
+class VolumeDiffers(EngineError):
+    """A volume of that name is there, and was made with other options."""
+
+
 class ImageMissing(EngineError):
     """The image is not on the node, and it could not be pulled."""

@@ -29,12 +29,17 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder of the node, or a volume of its engine, inside the container."""
+    """A folder of the node, a volume of its engine, or memory (of `size` bytes), inside the container.
 
-    kind: Literal["bind", "volume"]
+    A volume with `options` is made with them, those of the engine's own driver.
+    """
+
+    kind: Literal["bind", "volume", "tmpfs"]
     source: str
     target: str
     read_only: bool = False
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +148,7 @@ def _host(spec: ContainerSpec) -> dict[str, Any]:
                 for device in spec.devices
             ],
             "DeviceCgroupRules": list(spec.device_cgroup_rules),
-            "Mounts": [
-                {"Type": mount.kind, "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
-                for mount in spec.mounts
-            ],
+            "Mounts": [_mount(mount) for mount in spec.mounts],
             "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in spec.limits],
             "Memory": spec.memory,
             "NanoCpus": round(spec.cpus * _NANOSECONDS),
@@ -156,6 +158,16 @@ def _host(spec: ContainerSpec) -> dict[str, Any]:
             "Init": True,
         }
     )
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    body: dict[str, Any] = {"Type": mount.kind, "Target": mount.target, "ReadOnly": mount.read_only}
+    if mount.kind == "tmpfs":
+        return {**body, "TmpfsOptions": {"SizeBytes": mount.size}}
+    body["Source"] = mount.source
+    if mount.options:
+        body["VolumeOptions"] = {"DriverConfig": {"Name": "local", "Options": dict(sorted(mount.options.items()))}}
+    return body
 
 
 def _health(health: HealthCheck) -> dict[str, Any]:

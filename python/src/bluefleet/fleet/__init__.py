@@ -22,6 +22,7 @@ from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
 from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
+from bluefleet.fleet._reboot import Soft, SoftFailed, reboot
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
     ApplyReport,
@@ -41,6 +42,7 @@ from bluefleet.fleet._report import (
     NodeVolumes,
     OperationReport,
     QueueStatus,
+    RollingReport,
     StatusReport,
     StepResult,
     VolumePlace,
@@ -59,6 +61,7 @@ from bluefleet.fleet._talk import (
     actor_targets,
     talk,
 )
+from bluefleet.fleet._update import rollback, update
 from bluefleet.fleet._volumes import volumes_report
 
 __all__ = [
@@ -100,9 +103,12 @@ __all__ = [
     "Patience",
     "QueueStatus",
     "Reply",
+    "RollingReport",
     "Selection",
     "SelectionInvalid",
     "Settings",
+    "Soft",
+    "SoftFailed",
     "State",
     "StateUnusable",
     "StatusReport",
@@ -135,9 +141,12 @@ __all__ = [
     "logs",
     "operate",
     "plan",
+    "reboot",
+    "rollback",
     "select",
     "simulate",
     "status",
     "talk",
+    "update",
     "volumes_report",
 ]

@@ -35,6 +35,8 @@ class Call:
     dry_run: bool = False
     interrupt_runs: bool = False
     reason: str = ""
+    # How long a started instance may take to be healthy before it counts as failed.
+    healthy_within: float = 90.0
     progress: Progress = _quiet
 
 
@@ -49,7 +51,7 @@ class Record:
         """Note what happened on each node."""
         self.ok = self.ok and all(node.ok for node in results)
         for node in results:
-            self.detail += [f"{node.name}: {node.error}"] if node.error else []
+            self.detail += [f"{node.name}: {words}" for words in (node.done, node.error) if words]
             for step in node.steps:
                 words = f": {step.detail}" if step.detail else ""
                 self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")

@@ -72,17 +72,21 @@ def _desired(site: Site, node: Node, instance: Instance, overrides: Overrides) -
         return next((one for kind in kinds for one in here if one.kind == kind), None)
 
     here = tuple(overrides.of(node.name, instance.name))
-    simulated, pinned = first("simulated"), first("pinned")
+    simulated, pinned, back = first("simulated"), first("pinned"), first("rolled-back")
     twin = instance.twin() if simulated else None
     spec = container_spec(site, node, twin or instance)
     if twin is not None:
         # A twin that happens to be made like the real one is still another thing.
         spec = replace(spec, labels={**spec.labels, f"{LABEL}.simulated": "true"})
+    elif back is not None:
+        spec = overrides.spec(back) or spec
     elif pinned is not None:
         spec = replace(spec, reference=pinned.value, digest=pinned.value.partition("@")[2])
     hold = first("disabled", "cordoned")
     held = hold.words if hold else ""
     if simulated is not None and twin is None:
         held = held or f"{simulated.words}, but it declares no twin"
+    if back is not None and twin is None and overrides.spec(back) is None:
+        held = held or f"{back.words}, but that spec is not recorded any more"
     stop = first("stopped")
     return Desired(instance, twin or instance, spec, here, held=held, stopped=stop.words if stop else "")

@@ -1,14 +1,18 @@
 """Overrides: what operators changed for a while, with who, when and why. Desired is declared plus these."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bluefleet.engine import ContainerSpec
+from bluefleet.fleet._applied import specs
 from bluefleet.fleet._state import State
 
-OverrideKind: TypeAlias = Literal["stopped", "disabled", "cordoned", "pinned", "simulated"]
+OverrideKind: TypeAlias = Literal["stopped", "disabled", "cordoned", "pinned", "rolled-back", "simulated"]
+# Of a reference and of a sha256 that people are shown.
+_SHORT = 32
 OVERRIDE_KINDS: tuple[OverrideKind, ...] = get_args(OverrideKind)
 
 
@@ -20,7 +24,10 @@ class Override(BaseModel):
     node: str
     instance: str = Field(default="", description="Empty when it is the whole node that is overridden")
     kind: OverrideKind
-    value: str = Field(default="", description="Of pinned: the image's reference with its digest")
+    value: str = Field(
+        default="",
+        description="Of pinned: the image's reference with its digest; of rolled-back: the sha256 of the spec",
+    )
     who: str
     reason: str = ""
     since: datetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -29,14 +36,36 @@ class Override(BaseModel):
     def words(self) -> str:
         """As a person is told."""
         why = f": {self.reason}" if self.reason else ""
-        return f"{self.kind} by {self.who} since {self.since:%Y-%m-%d %H:%M} UTC{why}"
+        to = f" to {self.value.rpartition('/')[2][:_SHORT]}" if self.value else ""
+        return f"{self.kind}{to} by {self.who} since {self.since:%Y-%m-%d %H:%M} UTC{why}"
 
 
 class Overrides:
-    """All overrides of a site as they are now."""
+    """All overrides of a site as they are now, and the specs that what is rolled back has."""
 
-    def __init__(self, overrides: Iterable[Override] = ()) -> None:
+    def __init__(
+        self,
+        overrides: Iterable[Override] = (),
+        rolled_back: Mapping[tuple[str, str, str], ContainerSpec] | None = None,
+    ) -> None:
         self.all = tuple(overrides)
+        self._rolled_back = dict(rolled_back or {})
+
+    def changed(
+        self,
+        *,
+        put: Sequence[Override] = (),
+        taken: Sequence[Override] = (),
+        specs: Mapping[tuple[str, str, str], ContainerSpec] | None = None,
+    ) -> "Overrides":
+        """As they will be."""
+        gone = {_key(one) for one in (*put, *taken)}
+        kept = [one for one in self.all if _key(one) not in gone]
+        return Overrides([*kept, *put], {**self._rolled_back, **(specs or {})})
+
+    def spec(self, override: Override) -> ContainerSpec | None:
+        """The spec that the instance is rolled back to; none when nobody noted it."""
+        return self._rolled_back.get((override.node, override.instance, override.value))
 
     @classmethod
     def now(cls, state: State) -> "Overrides":
@@ -45,7 +74,9 @@ class Overrides:
             if connection is None:
                 return cls()
             rows = connection.execute("SELECT * FROM override ORDER BY node, instance, kind").fetchall()
-        return cls(Override.model_validate(dict(row)) for row in rows)
+        found = [Override.model_validate(dict(row)) for row in rows]
+        back = [(one.node, one.instance, one.value) for one in found if one.kind == "rolled-back"]
+        return cls(found, specs(state, back) if back else None)
 
     def of_node(self, node: str) -> list[Override]:
         """Those of the node as a whole."""
@@ -79,3 +110,7 @@ def remove(state: State, overrides: Sequence[Override]) -> None:
             "DELETE FROM override WHERE node = ? AND instance = ? AND kind = ?",
             [(one.node, one.instance, one.kind) for one in overrides],
         )
+
+
+def _key(one: Override) -> tuple[str, str, str]:
+    return one.node, one.instance, one.kind

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from bluefleet.engine import LABEL, SPEC_LABEL, Container, ContainerSpec
 
-StepKind: TypeAlias = Literal["create", "recreate", "start", "remove", "stop", "restart", "kill"]
+StepKind: TypeAlias = Literal["create", "recreate", "start", "remove", "stop", "restart", "kill", "wait"]
 Drift: TypeAlias = Literal["spec", "image", "missing", "extra"]
 
 # The engine is at work on such a container; whatever comes of it is seen next time.

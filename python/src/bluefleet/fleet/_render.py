@@ -1,5 +1,8 @@
 """From a declared instance to the container it should be, and from a node to its engine. Pure functions."""
 
+import hashlib
+import json
+
 from bluefleet.engine import (
     LABEL,
     ClientCertificate,
@@ -13,7 +16,7 @@ from bluefleet.engine import (
     RegistryLogin,
 )
 from bluefleet.fleet._settings import Settings
-from bluefleet.model import Instance, Node, Site
+from bluefleet.model import Instance, Node, Site, Volume
 
 # The registry's two users are fixed: `push` for the image builder, `pull` for everybody else.
 _PULL_USER = "pull"
@@ -50,15 +53,7 @@ def container_spec(site: Site, node: Node, instance: Instance) -> ContainerSpec:
         capabilities=tuple(instance.capabilities),
         devices=tuple(_device(text) for text in instance.hardware_devices),
         device_cgroup_rules=tuple(instance.device_cgroup_rules),
-        mounts=tuple(
-            Mount(
-                kind="bind" if volume.source.startswith("/") else "volume",
-                source=volume.source,
-                target=volume.target,
-                read_only=volume.read_only,
-            )
-            for volume in instance.volumes
-        ),
+        mounts=tuple(_mount(volume) for volume in instance.volumes),
         limits=tuple(Limit(name, limit.soft, limit.hard) for name, limit in sorted(instance.ulimits.items())),
         memory=_bytes(instance.memory_limit),
         cpus=instance.cpu_limit or 0.0,
@@ -114,6 +109,19 @@ def _device(text: str) -> HostDevice:
     path, *rest = text.split(":")
     permissions = rest.pop() if rest and not rest[-1].startswith("/") else "rwm"
     return HostDevice(path, rest[0] if rest else path, permissions)
+
+
+def _mount(volume: Volume) -> Mount:
+    if volume.tmpfs is not None:
+        return Mount("tmpfs", "", volume.target, size=_bytes(volume.tmpfs.size))
+    if volume.nfs is not None:
+        nfs = volume.nfs
+        options = {"type": "nfs", "o": f"addr={nfs.server},{nfs.options}", "device": f":{nfs.path}"}
+        # An export that moved or is mounted otherwise has another name: two of one name would be one.
+        said = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
+        return Mount("volume", volume.source or f"bluefleet-nfs-{said[:12]}", volume.target, volume.read_only, options)
+    source = volume.source or ""
+    return Mount("bind" if source.startswith("/") else "volume", source, volume.target, volume.read_only)
 
 
 def _bytes(size: str | None) -> int:

@@ -168,6 +168,7 @@ class NodeResult(_Report):
     remedy: str = ""
     left: str = Field(default="", description="Who took the whole node out of use, when and why; it was not even asked")
     steps: list[StepResult] = Field(default_factory=list[StepResult])
+    done: str = Field(default="", description="What was, or on a dry run would be, done to the node as a whole")
 
     @property
     def ok(self) -> bool:
@@ -188,6 +189,13 @@ class OperationReport(_Report):
     overrides: list[Override] = Field(
         default_factory=list[Override], description="Those that were put or, by enable and clear, taken away"
     )
+
+
+class RollingReport(OperationReport):
+    """What update or rollback did: instance by instance, up to the first that did not get well."""
+
+    reached: list[str] = Field(description="What is as it should be now, each node/instance")
+    not_reached: list[str] = Field(description="What was left as it was, because something before it failed")
 
 
 class DevicesResult(_Report):

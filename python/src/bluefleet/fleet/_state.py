@@ -36,6 +36,20 @@ _SHAPES = (
         seen TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE applied (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        node TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        applied TEXT NOT NULL,
+        who TEXT NOT NULL,
+        verb TEXT NOT NULL,
+        withdrawn INTEGER NOT NULL
+    );
+    CREATE INDEX applied_to ON applied (node, instance, id);
+    """,
 )
 # Seconds that a writer waits for another; each holds the file for milliseconds.
 _BUSY = 10.0

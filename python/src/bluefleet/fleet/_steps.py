@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bluefleet.engine import Container, ContainerSpec, Engine, EngineError, RegistryLogin
+from bluefleet.engine import LABEL, Container, ContainerSpec, Engine, EngineError, RegistryLogin
+from bluefleet.fleet._applied import note
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._kept_logs import keep
@@ -12,11 +13,11 @@ from bluefleet.fleet._plan import Step
 from bluefleet.fleet._render import registry_login, selection
 from bluefleet.fleet._report import Outcome, StepResult
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State
 from bluefleet.model import Instance, Node, Site
 
 _STEPS_AT_ONCE = 4
-# How long a started instance may take to be healthy before it counts as failed, and how often it is looked at.
-_SETTLE = 90.0
+# How often a started instance is looked at.
 _LOOK_AGAIN = 0.5
 # What nothing checks counts as well when it has run that long: a wrong command ends sooner.
 _UP = 2.0
@@ -76,14 +77,20 @@ class Steps:
             self._call.progress(f"{where}: {step.kind} ({step.reason})")
             notes = await self._perform(engine, images, step)
             starts = step.kind in {"create", "recreate", "start", "restart"}
-            trouble = await _settled(engine, step, self._labels) if starts else ""
+            trouble = await self._settled(engine, step) if starts else ""
         except Refused as error:
             return result(step, "refused", str(error))
         except EngineError as error:
             return result(step, "failed", f"{error.tried}: {error.reason}. {error.remedy}")
         if trouble:
             return result(step, "failed", "; ".join([trouble, *notes]))
+        if step.kind in {"create", "recreate"} and step.spec is not None:
+            state, call = State(self._settings.state_file), self._call
+            note(state, self._node.name, step.instance, step.spec, who=call.who, verb=call.verb)
         return result(step, "done", "; ".join(notes))
+
+    async def _settled(self, engine: Engine, step: Step) -> str:
+        return await settled(engine, step.instance, self._labels, within=self._call.healthy_within)
 
     async def _perform(self, engine: Engine, images: "_Images", step: Step) -> list[str]:
         """Do it; returns what went wrong on the way without being in the way."""
@@ -110,6 +117,7 @@ class Steps:
             return
         # The image first: what runs goes on until its successor can really be made. A plan may have begun meanwhile.
         image = await images.ensure(step.spec)
+        await engine.ensure_volumes(step.spec.mounts, {f"{LABEL}.{key}": value for key, value in self._labels.items()})
         await self.allow(step)
         if step.container is not None:
             notes += await self._take_away(engine, step.instance, step.container)
@@ -158,20 +166,23 @@ class _Images:
         return await self._tasks[spec.digest]
 
 
-async def _settled(engine: Engine, step: Step, labels: dict[str, str]) -> str:
-    """Wait until the instance is healthy (or runs, if nothing checks it). Returns what is wrong, in words."""
+async def settled(engine: Engine, instance: str, labels: dict[str, str], *, within: float, anew: bool = True) -> str:
+    """Wait until the instance is healthy (or runs, if nothing checks it). Returns what is wrong, in words.
+
+    One that was made `anew` must not have ended even once.
+    """
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    deadline = begin + _SETTLE
+    deadline = begin + within
     while True:
-        seen = await engine.observe({**labels, "instance": step.instance})
+        seen = await engine.observe({**labels, "instance": instance})
         container = next(iter(seen.containers), None)
         if container is None:
             return "it is gone again"
-        if container.restarts or container.state in {"exited", "dead"}:
+        if (container.restarts and anew) or container.state in {"exited", "dead"}:
             return (
                 f"it does not stay up: it ended with {container.exit_code}; "
-                f"look at `bluefleet logs {labels['node']}/{step.instance}`"
+                f"look at `bluefleet logs {labels['node']}/{instance}`"
             )
         if container.running and (
             container.health == "healthy" or (not container.health and loop.time() > begin + _UP)

@@ -4,16 +4,18 @@ Nothing here reads a file or talks to a machine; `bluefleet.site_file` reads, `b
 """
 
 from bluefleet.model._device import Device
-from bluefleet.model._instance import Actor, Health, Instance, Port, Twin, Ulimit, Volume
+from bluefleet.model._instance import Actor, Health, Instance, Nfs, Port, Tmpfs, Twin, Ulimit, Volume
 from bluefleet.model._names import DeviceName, HostName, InstanceName, SiteName
 from bluefleet.model._node import Host, Node, Transport
 from bluefleet.model._partial import Partial, well_shaped
+from bluefleet.model._power import ACTION, Power, PowerHttp
 from bluefleet.model._problems import Location, Problem, dotted, shape_problems
 from bluefleet.model._rules import did_you_mean, site_problems
 from bluefleet.model._services import Acquisition, Image, Kafka, Pod, Pods, Registry
 from bluefleet.model._site import PlacedDevice, Site, schema_text
 
 __all__ = [
+    "ACTION",
     "Acquisition",
     "Actor",
     "Device",
@@ -26,16 +28,20 @@ __all__ = [
     "InstanceName",
     "Kafka",
     "Location",
+    "Nfs",
     "Node",
     "Partial",
     "PlacedDevice",
     "Pod",
     "Pods",
     "Port",
+    "Power",
+    "PowerHttp",
     "Problem",
     "Registry",
     "Site",
     "SiteName",
+    "Tmpfs",
     "Transport",
     "Twin",
     "Ulimit",

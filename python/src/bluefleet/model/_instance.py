@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from bluefleet.model._base import Declared
 from bluefleet.model._device import Device
-from bluefleet.model._names import AbsolutePath, Category, ImageKey, InstanceName, PortNumber
+from bluefleet.model._names import AbsolutePath, Address, Category, ImageKey, InstanceName, PortNumber
 
 _HardwareDevice = Annotated[str, StringConstraints(pattern=r"^/dev/[^:\s]+(:/dev/[^:\s]+)?(:r?w?m?)?$")]
 _CgroupRule = Annotated[str, StringConstraints(pattern=r"^[abc] (\d+|\*):(\d+|\*) r?w?m?$")]
@@ -30,15 +30,56 @@ class Actor(Declared):
     port: PortNumber = Field(description="TCP port on the node; open to the manager only")
 
 
-class Volume(Declared):
-    """A folder of the node, or a named volume of its engine, that a container sees."""
+class Nfs(Declared):
+    """An export of a file server, which the node's engine mounts when a container needs it."""
 
-    source: str = Field(
+    server: Address
+    path: AbsolutePath = Field(description="The exported folder, as the server spells it")
+    options: str = Field(
+        default="nfsvers=4.2,hard",
+        pattern=r"^[a-z0-9_]+(=[^,\s]+)?(,[a-z0-9_]+(=[^,\s]+)?)*$",
+        description="Mount options of NFS, with commas between them; the server's address is not one of them",
+    )
+
+    @model_validator(mode="after")
+    def _address_is_said_once(self) -> "Nfs":
+        if any(option.partition("=")[0] in {"addr", "device"} for option in self.options.split(",")):
+            raise ValueError(
+                f"options {self.options!r} name the server again: `server` and `path` alone say where it is"
+            )
+        return self
+
+
+class Tmpfs(Declared):
+    """A folder in memory, gone with the container."""
+
+    size: str = Field(pattern=r"^[1-9]\d*[kmg]$", description="Most memory it may use, such as 512m")
+
+
+class Volume(Declared):
+    """What a container sees besides its image: a folder of the node, a named volume of its engine, NFS, or memory."""
+
+    source: str | None = Field(
+        default=None,
         pattern=r"^(/\S*|[A-Za-z0-9][A-Za-z0-9_.-]+)$",
-        description="Absolute path on the node, or the name of a volume of its engine",
+        description="Absolute path on the node, or the name of a volume of its engine; of nfs, none for a name of its own",
     )
     target: AbsolutePath = Field(description="Absolute path inside the container")
     read_only: bool = Field(default=False, description="Whether the container may only read it")
+    nfs: Nfs | None = Field(default=None, description="It is on a file server; apply makes a volume of it")
+    tmpfs: Tmpfs | None = Field(default=None, description="It is in memory")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Volume":
+        if self.nfs is not None and self.tmpfs is not None:
+            raise ValueError("a volume is on a file server and in memory: one of `nfs` and `tmpfs`")
+        if self.nfs is not None and (self.source or "").startswith("/"):
+            raise ValueError(f"source {self.source!r} of an nfs volume is a folder: a name, or none")
+        if self.tmpfs is not None and (self.source is not None or self.read_only):
+            raise ValueError("a volume in memory has a source, or is read-only: only `target` and `tmpfs`")
+        if self.nfs is None and self.tmpfs is None and self.source is None:
+            raise ValueError("a volume says not where it is: one of `source`, `nfs` and `tmpfs`")
+        return self
 
 
 class Ulimit(Declared):
@@ -89,7 +130,9 @@ class Instance(Declared):
         default="host", description="The node's own network, or one of the engine with published ports"
     )
     ports: list[Port] = Field(default_factory=list[Port], description="Ports besides that of Channel Access")
-    volumes: list[Volume] = Field(default_factory=list[Volume], description="Folders of the node and named volumes")
+    volumes: list[Volume] = Field(
+        default_factory=list[Volume], description="Folders of the node, named volumes, file servers, memory"
+    )
     hardware_devices: list[_HardwareDevice] = Field(
         default_factory=list, description="Device files of the node, such as /dev/bus/usb or /dev/ttyUSB0:/dev/scope"
     )

@@ -7,6 +7,7 @@ from pydantic import Field
 from bluefleet.model._base import Declared
 from bluefleet.model._instance import Instance
 from bluefleet.model._names import Address, Category, HostName, PortNumber
+from bluefleet.model._power import Power
 
 Transport: TypeAlias = Literal["tls", "ssh", "plain"]
 
@@ -26,5 +27,9 @@ class Node(Declared):
     transport: Transport = Field(default="tls", description="How the manager reaches its engine")
     port: PortNumber = Field(default=2376, description="Port of its engine (tls, plain) or of its sshd (ssh)")
     ssh_user: str = Field(default="bluefleet", description="User of the node that the manager logs in as (ssh)")
+    power: Power | None = Field(
+        default=None,
+        description="How its power is cut and given back (`reboot --hard`); none when nobody can from afar",
+    )
     categories: list[Category] = Field(default_factory=list, description="Words to choose it, and all it runs, by")
     instances: list[Instance] = Field(default_factory=list[Instance], description="Containers it should run")

@@ -1,0 +1,93 @@
+"""Calls a node's declared power driver: off, then on, and never on after an off that failed."""
+
+import asyncio
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+import requests
+
+from bluefleet.fleet._queue import in_words
+from bluefleet.fleet._settings import Settings
+from bluefleet.model import ACTION, Node, Power, PowerHttp
+
+
+class PowerFailed(Exception):
+    """The power driver did not do what it was asked; says whether the node may be without power now."""
+
+    def __init__(self, words: str, remedy: str) -> None:
+        self.remedy = remedy
+        super().__init__(words)
+
+
+async def cycle(node: Node, power: Power, settings: Settings) -> None:
+    """Cut the node's power and give it back. Raises PowerFailed."""
+    if power.cycles:
+        await _call(node, power, settings, "")
+        return
+    await _call(node, power, settings, "off")
+    await asyncio.sleep(power.off_seconds)
+    try:
+        await _call(node, power, settings, "on")
+    except PowerFailed as error:
+        raise PowerFailed(
+            f"it was switched off, and not on again: {error}", f"Switch {node.name} on by hand"
+        ) from error
+
+
+async def _call(node: Node, power: Power, settings: Settings, action: str) -> None:
+    if power.command is not None:
+        wrong = await _run([word.replace(ACTION, action) for word in power.command], power.timeout_seconds)
+    elif power.http is not None:
+        wrong = await asyncio.to_thread(_ask, power.http, settings, action, power.timeout_seconds)
+    else:
+        wrong = "none is declared"
+    if wrong:
+        words = f"power {action or 'cycle'} failed: {wrong}"
+        raise PowerFailed(words, f"Try the power driver that is declared for {node.name} by hand")
+
+
+async def _run(words: list[str], seconds: float) -> str:
+    """What went wrong, in words."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
+        )
+    except OSError as error:
+        return f"{words[0]} can't be run: {error.strerror}"
+    try:
+        async with asyncio.timeout(seconds):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return f"{words[0]} did not end within {seconds:g} s"
+    said = (err or out).decode(errors="replace").strip()[-200:]
+    return f"{words[0]} ended with {process.returncode}: {said}".rstrip(": ") if process.returncode else ""
+
+
+def _ask(http: PowerHttp, settings: Settings, action: str, seconds: float) -> str:
+    """What went wrong, in words."""
+    url = http.url.replace(ACTION, action)
+    headers = {"Content-Type": http.content_type} if http.body is not None else {}
+    # REQUESTS_CA_BUNDLE would replace the authority, and a proxy could be dialled.
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = http.ca_file or str(settings.site_ca)
+        try:
+            if http.token_file is not None:
+                token = Path(http.token_file).read_text(encoding="utf-8").strip()
+                headers["Authorization"] = f"Bearer {token}"
+            body = http.body.replace(ACTION, action).encode() if http.body is not None else None
+            # A power unit that sends us elsewhere would be shown the token there.
+            answer = session.request(
+                http.method,
+                url,
+                data=body,
+                headers=headers,
+                timeout=(min(5.0, seconds), seconds),
+                allow_redirects=False,
+            )
+            answer.raise_for_status()
+        except (requests.RequestException, OSError) as error:
+            return f"{url} {in_words(error, seconds)}"
+    return "" if answer.ok and not answer.is_redirect else f"{url} answered {answer.status_code}"

@@ -1,0 +1,138 @@
+"""Reboot nodes, softly or by their power, and wait until their engines are back; never under a plan that uses them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bluefleet.engine import Container, Deadlines, Engine, EngineError
+from bluefleet.fleet._call import Call, each_node, recorded
+from bluefleet.fleet._guard import Guard, Refused
+from bluefleet.fleet._operate import operation_report
+from bluefleet.fleet._plan import instance_of
+from bluefleet.fleet._power import PowerFailed, cycle
+from bluefleet.fleet._render import endpoint
+from bluefleet.fleet._render import selection as labels_of
+from bluefleet.fleet._report import NodeResult, OperationReport
+from bluefleet.fleet._selection import Selection
+from bluefleet.fleet._settings import Settings
+from bluefleet.model import Node, Site
+
+# Seconds: an engine that is there answers sooner, and a node that is away takes longer to be back.
+_ANSWER = 2.0
+_LOOK_AGAIN = 0.5
+# A node that was told to reboot and still answers after that long did not listen.
+_GOES_DOWN = 60.0
+
+
+class SoftFailed(Exception):
+    """The node was not told to reboot."""
+
+
+# Tells a node to reboot; raises SoftFailed.
+Soft = Callable[[Node], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The node before: the word for its engine's start (none: it did not answer), and what of the site's ran there."""
+
+    started: str | None
+    containers: tuple[Container, ...] = ()
+
+
+async def reboot(
+    site: Site, settings: Settings, selection: Selection, call: Call, *, soft: Soft | None = None
+) -> OperationReport:
+    """Reboot the chosen nodes at once: with `soft` they are told to, without they lose their power.
+
+    Each has `call.deadline` seconds to be back. What goes wrong on a node is in the report. Raises StateUnusable.
+    """
+    guard = Guard(site, settings, permitted=call.interrupt_runs or call.dry_run)
+
+    async def work(node: Node) -> NodeResult:
+        if soft is None and node.power is None:
+            return NodeResult(
+                name=node.name,
+                error="no power driver is declared for it",
+                remedy=f"Declare node_power for {node.name} in the inventory, or leave --hard out",
+            )
+        before = await _look(site, node, settings)
+        try:
+            await _allow(guard, node, before)
+            how = "its power is cut and given back" if soft is None else "it is told to reboot"
+            if call.dry_run:
+                return NodeResult(name=node.name, done=f"would reboot: {how}")
+            call.progress(f"{node.name}: reboot: {how}")
+            if soft is not None:
+                await soft(node)
+            elif node.power is not None:
+                await cycle(node, node.power, settings)
+        except Refused as error:
+            return NodeResult(name=node.name, error=f"refused: {error}")
+        except SoftFailed as error:
+            return NodeResult(
+                name=node.name, error=str(error), remedy=f"`bluefleet reboot --hard {node.name}` cuts power"
+            )
+        except PowerFailed as error:
+            return NodeResult(name=node.name, error=str(error), remedy=error.remedy)
+        return await _back(site, node, settings, before, call.deadline)
+
+    with recorded(settings, call, selection.names, hard=soft is None) as record:
+        # The wait for the node has words of its own; what else holds it up gets some time on top.
+        patient = Call(
+            call.verb,
+            who=call.who,
+            wait=call.wait,
+            deadline=call.deadline + 300.0,
+            dry_run=call.dry_run,
+            progress=call.progress,
+        )
+        results = await each_node(selection, settings, patient, lambda chosen: work(chosen.node))
+        record.nodes(results)
+    report = operation_report(site, call, results)
+    return report.model_copy(update={"changed": any(node.done for node in results)})
+
+
+async def _look(site: Site, node: Node, settings: Settings) -> _Before:
+    try:
+        async with Engine(endpoint(node, settings), Deadlines(connect=_ANSWER, answer=_ANSWER)) as engine:
+            started = await engine.started()
+            return _Before(started, (await engine.observe(labels_of(site, node))).containers)
+    except EngineError:
+        # It may be why somebody reboots it.
+        return _Before(None)
+
+
+async def _allow(guard: Guard, node: Node, before: _Before) -> None:
+    """Raise Refused when a plan uses something on it, or may."""
+    declared = {instance.name for instance in node.instances}
+    for instance in node.instances:
+        await guard.check(instance)
+    for container in before.containers:
+        if container.running and instance_of(container) not in declared:
+            await guard.check(None)
+
+
+async def _back(site: Site, node: Node, settings: Settings, before: _Before, deadline: float) -> NodeResult:
+    """Wait until the engine was started anew, and answers."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    gone, why = before.started is None, ""
+    while (waited := loop.time() - begin) < deadline:
+        now = await _look(site, node, settings)
+        if now.started is None:
+            gone = True
+        elif (now.started and now.started != before.started) or (gone and not now.started):
+            running = sum(container.running for container in now.containers)
+            return NodeResult(name=node.name, done=f"is back after {waited:.0f} s, {running} instances run")
+        elif waited > _GOES_DOWN and not gone:
+            why = f"it still answers after {waited:.0f} s and was not started anew"
+            break
+        await asyncio.sleep(_LOOK_AGAIN)
+    else:
+        why = f"it is not back after {deadline:.0f} s"
+    return NodeResult(
+        name=node.name,
+        error=why,
+        remedy=f"Look at its console; `bluefleet status {node.name}` says when its engine answers",
+    )

@@ -1,0 +1,83 @@
+"""update and rollback: to what is declared or to chosen images, and back to the spec before, a few instances at a time."""
+
+from collections.abc import Mapping
+
+from bluefleet.fleet._applied import previous
+from bluefleet.fleet._call import Call
+from bluefleet.fleet._desired import Desired
+from bluefleet.fleet._overrides import Override, OverrideKind
+from bluefleet.fleet._report import RollingReport
+from bluefleet.fleet._rolling import Change, Held, only, rolling
+from bluefleet.fleet._selection import Selection, SelectionInvalid
+from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._state import State
+from bluefleet.model import Image, Node, Site
+
+
+async def update(
+    site: Site,
+    settings: Settings,
+    selection: Selection,
+    call: Call,
+    *,
+    serial: int = 1,
+    images: Mapping[str, Image] | None = None,
+) -> RollingReport:
+    """Make the chosen instances what is declared, or with `images` (by key) run those that name such a key from them.
+
+    The images are pins until `clear` or the next update, which also ends what a rollback put.
+    Raises SelectionInvalid when nothing that was chosen runs from such an image, and StateUnusable.
+    """
+    pins = dict(images or {})
+
+    def change(node: Node, one: Desired) -> Change:
+        image = pins.get(one.declared.image)
+        if image is None:
+            return Change(taken=_of(one, "pinned", "rolled-back"))
+        pin = _override(node, one, "pinned", image.reference, call)
+        same = next((there for there in _of(one, "pinned") if there.value == pin.value), None)
+        return Change(put=(same or pin,), taken=_of(one, "rolled-back"))
+
+    chosen = only(selection, pins.__contains__) if pins else selection
+    if pins and not chosen.names:
+        raise SelectionInvalid(
+            f"nothing that is chosen runs from {' or '.join(sorted(pins))}", f"Images are {', '.join(site.images)}"
+        )
+    options = {"images": {key: image.reference for key, image in pins.items()}}
+    return await rolling(site, settings, chosen, call, serial=serial, change_of=change, serially=serial, **options)
+
+
+async def rollback(
+    site: Site, settings: Settings, selection: Selection, call: Call, *, serial: int = 1, further: bool = False
+) -> RollingReport:
+    """Bring back the spec that each chosen instance was well with before the one that is desired now.
+
+    What is rolled back already is left so (and finished, if it was interrupted), unless `further`. It stays until
+    `clear` or the next update. Raises StateUnusable.
+    """
+    state = State(settings.state_file)
+
+    def change(node: Node, one: Desired) -> Change:
+        simulated = _of(one, "simulated")
+        if simulated:
+            raise Held(f"{simulated[0].words}; its twin has no earlier spec", refused=selection.named)
+        if _of(one, "rolled-back") and not further:
+            return Change()
+        found = previous(state, node.name, one.declared.name, one.spec.sha256)
+        if found is None:
+            raise Held("no earlier spec of it is recorded", refused=selection.named)
+        back = _override(node, one, "rolled-back", found.sha256, call)
+        return Change(put=(back,), taken=_of(one, "pinned"), back=found)
+
+    options = {"further": further}
+    return await rolling(site, settings, selection, call, serial=serial, change_of=change, serially=serial, **options)
+
+
+def _of(one: Desired, *kinds: OverrideKind) -> tuple[Override, ...]:
+    return tuple(each for each in one.overrides if each.kind in kinds)
+
+
+def _override(node: Node, one: Desired, kind: OverrideKind, value: str, call: Call) -> Override:
+    return Override(
+        node=node.name, instance=one.declared.name, kind=kind, value=value, who=call.who, reason=call.reason
+    )

@@ -11,7 +11,7 @@ _LISTS = yaml.safe_load((Path(__file__).resolve().parents[2] / SOURCE).read_text
 def ports() -> str:
     """What answers from another host, as a page."""
     rows = [
-        f"| {one['port']} | {', '.join(one['hosts'])} | {', '.join(one['clients'])} | {one['description']} |"
+        f"| {one['port']} | {', '.join(one['hosts'])} | {', '.join(one['clients']) or 'none: loopback'} | {one['description']} |"
         for one in _LISTS["site_ports"].values()
     ]
     return "\n".join(

@@ -36,6 +36,7 @@ for words in json.load(sys.stdin):
 """
 # Words after a verb that make it do something, where it needs any.
 MORE = {
+    "actor": ["status"],
     "exec": ["ioc", "ls"],
     "talk": ["status"],
     "disable": ["node1", "--reason", "dust"],

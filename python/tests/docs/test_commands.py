@@ -59,7 +59,7 @@ def named(block: Block) -> str:
 
 # How a line begins that is a command of this project.
 COMMAND = re.compile(
-    r"(\$ )?(sudo |[A-Z_]+=\S* )*(\S*/)?(make|ansible-playbook|bluefleet|bootstrap|pytest|molecule)( |$)"
+    r"(\$ )?(sudo |[A-Z_]+=\S* )*(\S*/)?(make|ansible-playbook|bluefleet|fab|bootstrap|pytest|molecule)( |$)"
 )
 
 
@@ -97,6 +97,8 @@ def harmless(command: str) -> list[str]:
             return [str(BIN / "ansible-playbook"), *rest, "--syntax-check"]
         case [".venv/bin/bluefleet", *rest]:
             return [str(BIN / "bluefleet"), *with_help(rest)]
+        case [".venv/bin/fab", "-H", _, name, *_]:
+            return [str(BIN / "fab"), "--help", name]
         case ["cp", "-r", source, _]:
             return ["ls", source]
         case [".ci/bootstrap"]:

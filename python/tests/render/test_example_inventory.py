@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ansible_runs import TOP, run_playbook
+from bluefleet.actor import ActorSettings
 from bluefleet.model import Site
 from bluefleet.site_file import load_site
 
@@ -155,3 +156,22 @@ def test_the_example_passes_validation(rendered: Path, arguments: list[str]) -> 
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_actor_understands_the_settings_that_it_is_given(rendered: Path) -> None:
+    found = json.loads((rendered / "actor.json").read_text())
+    chosen = ActorSettings.model_validate(found["settings"]["actor"])
+    assert (chosen.port, chosen.wire, chosen.name) == (
+        SHARED["site_ports"]["fleet_actor"]["port"],
+        "legacy",
+        "fliswarm",
+    )
+    assert "ExecStart=/usr/local/bin/bluefleet actor start --debug" in found["unit"].splitlines()
+    assert "prepend-path PATH /usr/local/bin" in found["modulefile"].splitlines()
+
+
+def test_every_setting_of_the_actor_can_be_declared() -> None:
+    specs = yaml.safe_load((TOP / "roles" / "fleet" / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    declared = set(specs["main"]["options"]["fleet_actor"]["options"])
+    # Where it listens is the site's own.
+    assert declared == set(ActorSettings.model_fields) - {"host", "port"}

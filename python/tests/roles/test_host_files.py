@@ -76,6 +76,14 @@ def test_a_secret_is_nowhere_in_the_answer(tmp_path: Path, check: bool) -> None:
         assert text not in answer
 
 
+def test_what_belongs_to_a_program_that_the_host_lacks_is_not_written(tmp_path: Path) -> None:
+    file = tmp_path / "modulefiles" / "bluefleet"
+    assert not run({file: "x"}, each={"where": str(file.parent)})["changed"]
+    assert not file.parent.exists()
+    file.parent.mkdir()
+    assert run({file: "x"}, each={"where": str(file.parent)})["changed_paths"] == [str(file)]
+
+
 def test_what_must_not_exist_is_removed_with_its_content(tmp_path: Path) -> None:
     folder = tmp_path / "certs.d" / "registry:5000"
     run({folder / "ca.crt": "x"})

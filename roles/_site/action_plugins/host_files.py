@@ -19,6 +19,7 @@ _KEYS = {
     "source",
     "validate",
     "when",
+    "where",
 }
 
 

@@ -30,7 +30,7 @@ options:
         made, mode 0755.
       - C(secret) keeps content out of diffs. Contents are never logged or returned.
       - C(validate) is a command that must accept the new file, named C(%s) in it, before it takes its place.
-      - C(when) false leaves the entry out.
+      - C(when) false leaves the entry out; C(where) does on a host that has no folder of that path.
     type: list
     elements: dict
     default: []
@@ -69,6 +69,7 @@ _FILE = {
     **_ITEM,
     "secret": {"type": "bool", "default": False, "no_log": False},
     "validate": {"type": "str"},
+    "where": {"type": "path"},
 }
 
 
@@ -238,6 +239,8 @@ def main() -> None:
             host.folder(item)
         for item, content in zip(parameters["files"], parameters["contents"], strict=True):
             path = item["path"]
+            if item["where"] and not Path(item["where"]).is_dir():
+                continue
             # Empty base64 is an empty file; "-" is a source that check mode has not made.
             host.file(item, None if content == "-" else base64.b64decode(content))
         for path in parameters["absent"]:

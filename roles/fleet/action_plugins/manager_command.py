@@ -78,7 +78,9 @@ def libraries(python: Path, cache: Path, uv: str, release: str, machine: str, *,
     with tempfile.TemporaryDirectory(dir=cache, prefix=".new-") as scratch:
         tree = Path(scratch) / "tree"
         for_that_python = ["--python-version", release, "--python-platform", f"{machine}-{_PLATFORM}"]
-        exactly_these = ["--only-binary", ":all:", "--no-deps", "--require-hashes", "--requirement", str(lock)]
+        # What clu daemonises with is published as source alone; it is pure Python.
+        wheels = ["--only-binary", ":all:", "--no-binary", "daemonocle"]
+        exactly_these = [*wheels, "--no-deps", "--require-hashes", "--requirement", str(lock)]
         subprocess.run(
             [uv, "pip", "install", "--quiet", "--target", str(tree), *for_that_python, *exactly_these],
             check=True,

@@ -18,7 +18,9 @@ from bluefleet.cli._fleet import refuse
 app, next_word = typer.Typer(), typer.Typer()
 
 # Verbs whose words are no names of nodes and instances.
-_NO_TARGETS = frozenset({"devices", "documents", "validate", "site", "first-scan", "completion", "complete", "doctor"})
+_NO_TARGETS = frozenset(
+    {"actor", "devices", "documents", "validate", "site", "first-scan", "completion", "complete", "doctor"}
+)
 _CATEGORY = ("-c", "--category")
 _SITE = ("-i", "--inventory")
 _KIND = ("-k", "--kind")

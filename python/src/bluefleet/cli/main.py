@@ -82,6 +82,7 @@ VERBS = {
     "cordon": Verb(_MARK, "Keep nodes or instances as they are: apply leaves them alone.", name="cordon"),
     "simulate": Verb(_MARK, "Let declared twins stand in for instances.", name="simulate"),
     "clear": Verb(_MARK, "Take overrides away, so that it is as declared again.", name="clear"),
+    "actor": Verb("bluefleet.cli.actor", "Start and stop the observatory's door to the fleet."),
     "history": Verb("bluefleet.cli.history", "Show who did what, when, and what came of it."),
     "devices": Verb("bluefleet.cli.devices", "Show the devices that plans can name."),
     "images": Verb("bluefleet.cli.images", "Show which images are on which nodes."),

@@ -261,6 +261,17 @@ class Engine:
 
         return await self._call("list its images", self.deadlines.answer, ask)
 
+    async def volumes(self) -> dict[str, str]:
+        """Its named volumes, each with the device it was made of; empty for a folder of the engine's own."""
+
+        def ask(client: "DockerApi") -> dict[str, str]:
+            return {
+                str(one["Name"]): str((one["Options"] or {"device": ""}).get("device", ""))
+                for one in client.volumes()["Volumes"] or ()
+            }
+
+        return await self._call("list its volumes", self.deadlines.answer, ask)
+
     async def remove_image(self, reference: str, digest: str) -> None:
         """Remove an image by every name it has there, if it is there. Raises EngineFault when a container needs it."""
 

@@ -41,11 +41,14 @@ from bluefleet.fleet._report import (
     NodeImages,
     NodeResult,
     NodeStatus,
+    NodeVolumes,
     OperationReport,
     QueueStatus,
     RollingReport,
     StatusReport,
     StepResult,
+    VolumePlace,
+    VolumesReport,
 )
 from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
@@ -61,6 +64,7 @@ from bluefleet.fleet._talk import (
     talk,
 )
 from bluefleet.fleet._update import rollback, update
+from bluefleet.fleet._volumes import volumes_report
 
 __all__ = [
     "OVERRIDE_KINDS",
@@ -93,6 +97,7 @@ __all__ = [
     "NodeImages",
     "NodeResult",
     "NodeStatus",
+    "NodeVolumes",
     "NotRunning",
     "OperationReport",
     "OperationVerb",
@@ -116,6 +121,8 @@ __all__ = [
     "TalkReport",
     "TalkResult",
     "Target",
+    "VolumePlace",
+    "VolumesReport",
     "Wanted",
     "actor_targets",
     "apply",
@@ -149,4 +156,5 @@ __all__ = [
     "status",
     "talk",
     "update",
+    "volumes_report",
 ]

@@ -31,6 +31,7 @@ class InstanceStatus(_Report):
     restarts: int = Field(description="How often its engine started it again")
     exit_code: int | None = Field(description="Of its last end; none when it runs")
     digest: str = Field(description="Digest of the image it was created from")
+    container: str = Field(default="", description="Id of its container; empty when there is none")
     drift: list[Drift] = Field(description="In what it differs from what is declared")
     reason: str = Field(description="What is wrong, in words; empty when all is well")
     overrides: list[Override] = Field(
@@ -271,6 +272,33 @@ class ImagesReport(_Report):
     site: str
     ok: bool
     nodes: list[NodeImages]
+
+
+class VolumePlace(_Report):
+    """One volume on one node: a named one of its engine, or a folder of the node."""
+
+    volume: str
+    present: bool = Field(description="Whether the engine has it; of a folder: whether something runs that has it")
+    device: str = Field(description="What it is made of: a folder, or what a file system is mounted from; may be empty")
+    wanted_by: list[str] = Field(description="Instances that see it")
+
+
+class NodeVolumes(_Report):
+    """The volumes of one node."""
+
+    name: str
+    error: str = ""
+    remedy: str = ""
+    volumes: list[VolumePlace] = Field(default_factory=list[VolumePlace])
+
+
+class VolumesReport(_Report):
+    """Which declared volumes are where."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    site: str
+    ok: bool
+    nodes: list[NodeVolumes]
 
 
 class HistoryReport(_Report):

@@ -231,6 +231,7 @@ def _seen(name: str, container: Container, now: datetime) -> InstanceStatus:
         restarts=container.restarts,
         exit_code=None if running else container.exit_code,
         digest=container.digest,
+        container=container.id,
         drift=[],
         reason="",
     )

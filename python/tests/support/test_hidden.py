@@ -1,0 +1,101 @@
+"""No spelling of a secret gets into what leaves the site."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tarfile
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from bluefleet.support import Hidden, Source, collect
+
+SECRETS = {
+    "queue_api_key": "Zx81kQ2mWv9Lr4Tn7Yb3Hc6Pd5Fg0JsA",
+    "odd_password": 'p/4ss w"ord+?&',
+    "part": "Lr4Tn7Yb3Hc6",
+}
+HIDDEN = Hidden(SECRETS)
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
+
+
+def spellings() -> list[str]:
+    found: list[str] = []
+    for secret in SECRETS.values():
+        found += [secret, quote(secret, safe=""), json.dumps({"key": secret}), f"x{secret}y", f'["{secret}"]']
+        found += [base64.b64encode(f"{user}:{secret}".encode()).decode() for user in ("push", "pull", "a", "")]
+        found.append(base64.urlsafe_b64encode(f"pull:{secret}\n".encode()).decode())
+    return found
+
+
+@pytest.mark.parametrize("text", spellings())
+def test_a_secret_is_taken_out_however_it_is_spelled(text: str) -> None:
+    clean = HIDDEN.take_out(f"before {text} after".encode()).decode()
+    assert "before" in clean
+    assert "after" in clean
+    assert "[secret " in clean
+    for secret in SECRETS.values():
+        for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
+            assert form not in clean
+    # No base64 of what is left says it.
+    for word in clean.split():
+        padded = word + "=" * (-len(word) % 4)
+        try:
+            said = base64.b64decode(padded, altchars=b"-_", validate=True)
+        except ValueError:
+            continue
+        assert not any(secret.encode() in said for secret in SECRETS.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"a {KEY} b", "a [OPENSSH PRIVATE KEY] b"),
+        ("-----BEGIN PRIVATE KEY-----\nhalf of it", "[PRIVATE KEY]"),
+        ("Authorization: Bearer abcdefgh12345", "Authorization: Bearer [hidden]"),
+        ("Authorization: ApiKey abcdefgh12345", "Authorization: ApiKey [hidden]"),
+        ("REDIS_PASSWORD=hunter2hunter2 next", "REDIS_PASSWORD=[hidden] next"),
+        ('{"api_key": "hunter2hunter2"}', '{"api_key": "[hidden]"}'),
+        ("redis://:hunter2@host:6379/0", "redis://:[hidden]@host:6379/0"),
+        ("PASSWORD_FILE=/run/secrets/redis_password", "PASSWORD_FILE=/run/secrets/redis_password"),
+        ("nothing to hide: 12 plans wait", "nothing to hide: 12 plans wait"),
+    ],
+)
+def test_keys_and_credentials_are_taken_out_whosever_they_are(text: str, left: str) -> None:
+    assert HIDDEN.take_out(text.encode()).decode() == left
+
+
+def test_the_secrets_are_those_of_the_site_s_folder(tmp_path: Path) -> None:
+    (tmp_path / "redis_password").write_text("averylongpassword\n")
+    assert Hidden.of(tmp_path).take_out(b"<averylongpassword>") == b"<[secret redis_password]>"
+    assert Hidden.of(tmp_path / "nowhere").take_out(b"text") == b"text"
+
+
+def test_a_bundle_has_what_could_be_had_says_what_could_not_and_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "bluefleet-lab.tar.gz"
+    secret = SECRETS["queue_api_key"]
+    sources = [
+        Source("good.txt", ["echo", "well", secret], 10),
+        Source("deep/bad.txt", ["sh", "-c", f"echo half; echo no {secret} >&2; exit 3"], 10),
+        Source("slow.txt", ["sleep", "60"], 0.2),
+        Source("missing.txt", ["/no/such/program"], 10),
+        Source("sick.txt", ["sh", "-c", "echo sick; exit 1"], 10, good=(0, 1)),
+    ]
+    troubles = collect(sources, HIDDEN, file)
+    assert troubles == [
+        "deep/bad.txt: ended with 3: no [secret queue_api_key]",
+        "slow.txt: not done within 0.2 s",
+        "missing.txt: /no/such/program: No such file or directory",
+    ]
+    assert file.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(file) as bundle:
+        texts = {member.name: bundle.extractfile(member).read().decode() for member in bundle}  # type: ignore[union-attr]
+    assert texts["bluefleet-lab/good.txt"] == "well [secret queue_api_key]\n"
+    assert texts["bluefleet-lab/sick.txt"] == "sick\n"
+    assert "half" in texts["bluefleet-lab/deep/bad.txt"]
+    assert texts["bluefleet-lab/troubles.txt"].splitlines() == troubles
+    assert secret not in "".join(texts.values())
+    with pytest.raises(FileExistsError):
+        collect([], HIDDEN, file)

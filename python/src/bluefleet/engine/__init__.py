@@ -13,7 +13,7 @@ from bluefleet.engine._errors import (
     ImageMissing,
     NameTaken,
 )
-from bluefleet.engine._seen import Container, Executed, LocalImage, LogLine, Observation
+from bluefleet.engine._seen import Container, Executed, Happened, LocalImage, LogLine, Observation
 from bluefleet.engine._session import Streams
 from bluefleet.engine._spec import (
     LABEL,
@@ -44,6 +44,7 @@ __all__ = [
     "EngineUnreachable",
     "ExecTimeout",
     "Executed",
+    "Happened",
     "HealthCheck",
     "HostDevice",
     "ImageMissing",

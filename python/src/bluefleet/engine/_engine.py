@@ -6,6 +6,7 @@ passed; it is a daemon thread and keeps no process alive. An engine that missed 
 
 import asyncio
 import gzip
+import json
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
 from bluefleet.engine._errors import EngineRefused, EngineTimeout, ExecTimeout, ImageMissing
-from bluefleet.engine._seen import Executed, LocalImage, LogLine, Observation, container_of
+from bluefleet.engine._seen import Executed, Happened, LocalImage, LogLine, Observation, container_of
 from bluefleet.engine._session import Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec
 
@@ -30,6 +31,10 @@ _T = TypeVar("_T")
 READ_LOGS = "read its logs"
 # How long a log that is followed may be silent before the engine is asked whether it is still there.
 _SILENCE = 10.0
+# How long nothing may happen before the engine is asked anew. A link that is gone looks like one where nothing happens.
+_UNEVENTFUL = 60.0
+# Health checks make an event for each of their steps; these are the ones after which something is different.
+_EVENTS = ("create", "start", "die", "destroy", "pause", "unpause", "health_status")
 # Lines that a thread may be ahead of their reader.
 _AHEAD = 1000
 # How long such a thread waits before it looks whether there is still a reader.
@@ -181,6 +186,27 @@ class Engine:
         async with aclosing(self._stream(READ_LOGS, work)) as lines:
             async for line in lines:
                 yield line
+
+    async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Happened, None]:
+        """What happens to containers with `labels` (of `org.bluefleet`); first, that it is listened to.
+
+        When nothing happens for a minute it raises EngineTimeout, as it does when the engine is gone: begin again.
+        """
+        filters = {
+            "type": ["container"],
+            "event": _EVENTS,
+            "label": [f"{LABEL}.{key}={value}" for key, value in labels.items()],
+        }
+
+        def work(client: "DockerApi") -> Iterator[Happened]:
+            client.allow(_UNEVENTFUL)
+            for line in client.event_lines(filters):
+                found = json.loads(line) if line else {"Action": "", "Actor": {"Attributes": {}}}
+                yield Happened(str(found["Action"]), found["Actor"]["Attributes"])
+
+        async with aclosing(self._stream("listen to its events", work)) as events:
+            async for event in events:
+                yield event
 
     async def images(self) -> list[LocalImage]:
         """All images on the node."""

@@ -11,8 +11,10 @@ from bluefleet.fleet._actor_wire import (
     Reply,
 )
 from bluefleet.fleet._apply import apply
+from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call
-from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._devices import database, devices_report, devices_status, join
+from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
 from bluefleet.fleet._images import images_report
@@ -22,6 +24,7 @@ from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
 from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
+from bluefleet.fleet._reconcile import SERVICE, Reconciled, Reconciler, in_own_loop
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
     ApplyReport,
@@ -29,6 +32,7 @@ from bluefleet.fleet._report import (
     DevicesReport,
     DevicesResult,
     DevicesStatus,
+    DocumentService,
     HistoryReport,
     ImagePlace,
     ImagesReport,
@@ -43,7 +47,7 @@ from bluefleet.fleet._report import (
 from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
-from bluefleet.fleet._status import instances_status, status
+from bluefleet.fleet._status import instances_status, status, status_of
 from bluefleet.fleet._talk import (
     ActorLinks,
     NoActor,
@@ -53,9 +57,11 @@ from bluefleet.fleet._talk import (
     actor_targets,
     talk,
 )
+from bluefleet.fleet._watch import watch
 
 __all__ = [
     "OVERRIDE_KINDS",
+    "SERVICE",
     "ActorError",
     "ActorLink",
     "ActorLinks",
@@ -63,6 +69,7 @@ __all__ = [
     "ActorTimeout",
     "ActorUnreachable",
     "ApplyReport",
+    "Backoff",
     "Call",
     "Chosen",
     "CommandInvalid",
@@ -70,6 +77,7 @@ __all__ = [
     "DevicesReport",
     "DevicesResult",
     "DevicesStatus",
+    "DocumentService",
     "HistoryEntry",
     "HistoryReport",
     "ImagePlace",
@@ -88,6 +96,8 @@ __all__ = [
     "OverrideKind",
     "Overrides",
     "Patience",
+    "Reconciled",
+    "Reconciler",
     "Reply",
     "Selection",
     "SelectionInvalid",
@@ -100,6 +110,7 @@ __all__ = [
     "TalkReport",
     "TalkResult",
     "Target",
+    "Trouble",
     "Wanted",
     "actor_targets",
     "apply",
@@ -110,13 +121,16 @@ __all__ = [
     "cordon",
     "database",
     "devices_report",
+    "devices_status",
     "disable",
+    "document_path",
     "drift",
     "enable",
     "endpoint",
     "execute",
     "history",
     "images_report",
+    "in_own_loop",
     "instances_status",
     "join",
     "logs",
@@ -125,5 +139,7 @@ __all__ = [
     "select",
     "simulate",
     "status",
+    "status_of",
     "talk",
+    "watch",
 ]

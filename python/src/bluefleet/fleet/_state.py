@@ -36,6 +36,19 @@ _SHAPES = (
         seen TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE trouble (
+        node TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        tries INTEGER NOT NULL,
+        tried TEXT,
+        gave_up TEXT,
+        well_since TEXT,
+        PRIMARY KEY (node, instance)
+    ) WITHOUT ROWID;
+    """,
 )
 # Seconds that a writer waits for another; each holds the file for milliseconds.
 _BUSY = 10.0

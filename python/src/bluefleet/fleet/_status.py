@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
+from bluefleet.fleet._backoff import Trouble
 from bluefleet.fleet._call import NODES_AT_ONCE
 from bluefleet.fleet._desired import Desired, desired
 from bluefleet.fleet._devices import devices_status
@@ -15,10 +17,11 @@ from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._plan import drift, instance_of
 from bluefleet.fleet._refused_devices import silenced_devices
 from bluefleet.fleet._render import endpoint, selection
-from bluefleet.fleet._report import InstanceStatus, NodeStatus, StatusReport
+from bluefleet.fleet._report import DevicesStatus, DocumentService, InstanceStatus, NodeStatus, StatusReport
 from bluefleet.fleet._selection import Chosen, Selection, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
+from bluefleet.fleet._troubles import troubles
 from bluefleet.model import Site
 
 # Seconds. Time stamps of documents and of certificates begin to be wrong with it.
@@ -34,53 +37,78 @@ async def status(
     """
     room = asyncio.Semaphore(NODES_AT_ONCE)
     state = State(settings.state_file)
-    overrides = Overrides.now(state)
-    looking = _Looking(site, settings, deadline, overrides, remembered(state), measure_disks=measure_disks)
+    known = Known.now(state)
+    looking = Looking(site, settings, deadline, known, measure_disks=measure_disks)
 
     async def look(one: Chosen) -> NodeStatus:
         async with room:
-            return await looking.at(one)
+            return (await looking.at(one)).status
 
     devices = asyncio.create_task(asyncio.to_thread(devices_status, site, settings, deadline=deadline))
     documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
     found = await asyncio.gather(*(look(one) for one in chosen or select(site)))
-    known = await devices
-    silenced = silenced_devices(site, overrides)
-    troubled = {name: reason for name, reason in known.unreachable.items() if name not in silenced}
-    known = known.model_copy(update={"unreachable": troubled})
-    ordered = sorted((_with_devices(site, node, known.unreachable) for node in found), key=_badness)
-    services = await documents
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
-    ok = all(part.ok for part in (*found, known, *services))
-    return StatusReport(site=site.site, ok=ok, nodes=ordered, devices=known, documents=services)
+    return status_of(site, known.overrides, found, await devices, await documents)
 
 
-class _Looking:
-    """What all nodes are looked at with."""
+def status_of(
+    site: Site,
+    overrides: Overrides,
+    nodes: Sequence[NodeStatus],
+    devices: DevicesStatus,
+    documents: Sequence[DocumentService],
+) -> StatusReport:
+    """The report of what was found."""
+    silenced = silenced_devices(site, overrides)
+    troubled = {name: reason for name, reason in devices.unreachable.items() if name not in silenced}
+    known = devices.model_copy(update={"unreachable": troubled})
+    ordered = sorted((_with_devices(site, node, known.unreachable) for node in nodes), key=_badness)
+    ok = all(part.ok for part in (*nodes, known, *documents))
+    return StatusReport(site=site.site, ok=ok, nodes=ordered, devices=known, documents=list(documents))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the state file has that nodes are looked at with."""
+
+    overrides: Overrides = field(default_factory=Overrides)
+    disks: Mapping[str, Disk] = field(default_factory=dict[str, Disk])
+    troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict[tuple[str, str], Trouble])
+
+    @classmethod
+    def now(cls, state: State) -> "Known":
+        """As it is now. Raises StateUnusable."""
+        return cls(Overrides.now(state), remembered(state), troubles(state))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a node; without containers when it did not answer."""
+
+    status: NodeStatus
+    containers: tuple[Container, ...] = ()
+
+
+class Looking:
+    """What all nodes are looked at with; `deadline` is each node's, in seconds."""
 
     def __init__(
-        self,
-        site: Site,
-        settings: Settings,
-        deadline: float,
-        overrides: Overrides,
-        disks: Mapping[str, Disk],
-        *,
-        measure_disks: bool,
+        self, site: Site, settings: Settings, deadline: float, known: Known, *, measure_disks: bool = False
     ) -> None:
         self._site = site
         self._settings = settings
         self._deadline = deadline
-        self._overrides = overrides
-        self._disks = disks
+        self._known = known
+        self._overrides = known.overrides
         self._measure_disks = measure_disks
 
-    async def at(self, chosen: Chosen) -> NodeStatus:
+    async def at(self, chosen: Chosen) -> Look:
         """One node, with those of its instances that were chosen."""
         node = chosen.node
         deadlines = Deadlines(connect=min(self._deadline, Deadlines().connect), answer=self._deadline)
-        disk = self._disks.get(node.name)
+        disk = self._known.disks.get(node.name)
+        containers: tuple[Container, ...] = ()
         version, reason, remedy = "", "", ""
         skew: float | None = None
         instances: list[InstanceStatus] = []
@@ -89,12 +117,12 @@ class _Looking:
                 seen = await engine.observe(selection(self._site, node))
                 if self._measure_disks:
                     disk = await measure(engine, seen.containers, within=self._deadline) or disk
-            version, skew = seen.version, seen.clock_skew
+            version, skew, containers = seen.version, seen.clock_skew, seen.containers
             instances = self._instances(chosen, seen.containers)
         except EngineError as error:
             reason, remedy = f"{error.tried}: {error.reason}", error.remedy
         worker = owner(self._settings.locks_folder, node.name)
-        return NodeStatus(
+        found = NodeStatus(
             name=node.name,
             address=node.address,
             transport=node.transport,
@@ -109,6 +137,7 @@ class _Looking:
             overrides=self._overrides.of_node(node.name),
             busy=worker.words if worker else "",
         )
+        return Look(found, containers)
 
     def _instances(self, chosen: Chosen, containers: Sequence[Container]) -> list[InstanceStatus]:
         wanted = desired(self._site, chosen.node, self._overrides)
@@ -116,9 +145,14 @@ class _Looking:
         found = {one.name: one for one in instances_status([w.spec for w in wanted], containers, datetime.now(UTC))}
         for one in wanted:
             seen = found[one.declared.name]
-            found[seen.name] = seen.model_copy(
-                update={"overrides": list(one.overrides), "reason": _reason(one, seen, there.get(one.spec.name))}
-            )
+            reason = _reason(one, seen, there.get(one.spec.name))
+            trouble = self._known.troubles.get((chosen.node.name, seen.name))
+            if trouble is not None and trouble.gave_up and reason:
+                reason = f"{reason}; {trouble.words}"
+            update = {"overrides": list(one.overrides), "reason": reason}
+            if trouble is not None:
+                update |= {"tries": trouble.tries, "gave_up": trouble.gave_up}
+            found[seen.name] = seen.model_copy(update=update)
         names = {instance.name for instance in chosen.instances}
         declared = {one.declared.name for one in wanted}
         shown = [

@@ -27,7 +27,10 @@ _LEAST_STOP = 1.0
 
 
 class Steps:
-    """All that is done on one node. `instances` are those it may find there, by name, as they are now."""
+    """All that is done on one node. `instances` are those it may find there, by name, as they are now.
+
+    Without `settle` what was started may still turn out not to be well: who asked looks again.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Steps:
         guard: Guard,
         call: Call,
         instances: Mapping[str, Instance],
+        settle: bool = True,
     ) -> None:
         self._site = site
         self._node = node
@@ -46,6 +50,7 @@ class Steps:
         self._guard = guard
         self._call = call
         self._instances = instances
+        self._settle = settle
 
     async def do(self, engine: Engine, steps: Sequence[Step]) -> list[StepResult]:
         """Do all of them, some at once; what fails stops no other."""
@@ -75,7 +80,7 @@ class Steps:
             await self.allow(step)
             self._call.progress(f"{where}: {step.kind} ({step.reason})")
             notes = await self._perform(engine, images, step)
-            starts = step.kind in {"create", "recreate", "start", "restart"}
+            starts = self._settle and step.kind in {"create", "recreate", "start", "restart"}
             trouble = await _settled(engine, step, self._labels) if starts else ""
         except Refused as error:
             return result(step, "refused", str(error))

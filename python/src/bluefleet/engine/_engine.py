@@ -201,7 +201,10 @@ class Engine:
         def work(client: "DockerApi") -> Iterator[Happened]:
             client.allow(_UNEVENTFUL)
             for line in client.event_lines(filters):
-                found = json.loads(line) if line else {"Action": "", "Actor": {"Attributes": {}}}
+                if not line:
+                    yield Happened("", {})
+                    continue
+                found = json.loads(line)
                 yield Happened(str(found["Action"]), found["Actor"]["Attributes"])
 
         async with aclosing(self._stream("listen to its events", work)) as events:
@@ -321,7 +324,9 @@ async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
             answer.set_result(result)
 
     threading.Thread(target=run, daemon=True, name="engine").start()
-    return await asyncio.wait_for(asyncio.wrap_future(answer), deadline)
+    # Not wait_for: on Python 3.11 it takes a cancellation that comes together with the answer for the answer.
+    async with asyncio.timeout(deadline):
+        return await asyncio.wrap_future(answer)
 
 
 def _local(client: "DockerApi", reference: str, digest: str) -> str:

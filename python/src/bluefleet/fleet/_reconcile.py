@@ -25,7 +25,7 @@ from bluefleet.fleet._render import selection as labels_of
 from bluefleet.fleet._report import NodeResult, NodeStatus, StepResult
 from bluefleet.fleet._selection import Chosen, Selection
 from bluefleet.fleet._settings import Settings
-from bluefleet.fleet._state import State
+from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import Known, Looking
 from bluefleet.fleet._steps import Steps
 from bluefleet.fleet._troubles import forget, remember, troubles
@@ -49,6 +49,7 @@ class Reconciled:
     waiting: dict[str, str] = field(default_factory=dict[str, str])
     gave_up: list[Trouble] = field(default_factory=list[Trouble])
     due: datetime | None = None
+    problem: StateUnusable | None = None
 
 
 @dataclass(slots=True)
@@ -91,11 +92,23 @@ class Reconciler:
         self._deadline = deadline
         self._interrupt_runs = interrupt_runs
         self._now = now
+        self._known = Known()
 
     async def node(self, site: Site, node: Node, *, mend: bool = True) -> Reconciled:
-        """Look at the node, and mend it. Raises StateUnusable: who can't know what operators want mends nothing."""
+        """Look at the node, and mend it.
+
+        Who can't know what operators want mends nothing: the `problem` is told with what was seen.
+        """
         chosen = Chosen(node, tuple(node.instances), whole=True)
-        known = await asyncio.to_thread(Known.now, self._state)
+        try:
+            self._known = await asyncio.to_thread(Known.now, self._state)
+            return await self._look(site, chosen, mend=mend)
+        except StateUnusable as error:
+            look = await Looking(site, self._settings, self._deadline, self._known).at(chosen)
+            return Reconciled(look.status, problem=error)
+
+    async def _look(self, site: Site, chosen: Chosen, *, mend: bool) -> Reconciled:
+        node, known = chosen.node, self._known
         look = await Looking(site, self._settings, self._deadline, known).at(chosen)
         if not mend or not look.status.reachable or look.status.disabled:
             return Reconciled(look.status)
@@ -104,15 +117,12 @@ class Reconciler:
             return Reconciled(look.status, due=min(found.due, default=None))
         # In a thread and a loop of its own: whoever holds the state file makes nobody else wait.
         mended = await in_own_loop(lambda: self._mend(site, chosen))
-        known = await asyncio.to_thread(Known.now, self._state)
+        known = self._known = await asyncio.to_thread(Known.now, self._state)
         look = await Looking(site, self._settings, self._deadline, known).at(chosen)
         after = self._judge(desired(site, node, known.overrides), look.containers, known.troubles, node.name)
+        busy = {step.instance: mended.busy for step in found.steps if mended.busy}
         return Reconciled(
-            look.status,
-            mended.steps,
-            {**{step.instance: mended.busy for step in found.steps if mended.busy}, **mended.waiting},
-            mended.gave_up,
-            min(after.due, default=None),
+            look.status, mended.steps, {**busy, **mended.waiting}, mended.gave_up, min(after.due, default=None)
         )
 
     async def _mend(self, site: Site, chosen: Chosen) -> "_Mended":

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
 from bluefleet.fleet._backoff import Trouble
@@ -147,10 +148,11 @@ class Looking:
             seen = found[one.declared.name]
             reason = _reason(one, seen, there.get(one.spec.name))
             trouble = self._known.troubles.get((chosen.node.name, seen.name))
-            if trouble is not None and trouble.gave_up and reason:
-                reason = f"{reason}; {trouble.words}"
-            update = {"overrides": list(one.overrides), "reason": reason}
-            if trouble is not None:
+            update: dict[str, Any] = {"overrides": list(one.overrides), "reason": reason}
+            # Another spec is another thing.
+            if trouble is not None and trouble.spec == one.spec.sha256:
+                if trouble.gave_up and reason:
+                    update["reason"] = f"{reason}; {trouble.words}"
                 update |= {"tries": trouble.tries, "gave_up": trouble.gave_up}
             found[seen.name] = seen.model_copy(update=update)
         names = {instance.name for instance in chosen.instances}

@@ -69,7 +69,8 @@ class Events:
             if fresh:
                 continue
             try:
-                await asyncio.wait_for(told.wait(), idle)
+                async with asyncio.timeout(idle):
+                    await told.wait()
             except TimeoutError:
                 yield None
 

@@ -85,6 +85,8 @@ class Keeper:
         self._hands_off = 0.0
         # The latest entries of history, and what came of each.
         self._results: dict[int, str] = {}
+        # Before it is read: what is written meanwhile is read again.
+        self._stamp = _stamp(settings)
         self.site = read()
 
     @property
@@ -122,7 +124,8 @@ class Keeper:
     async def first_looks(self) -> None:
         """Wait until each node was looked at, or had its time."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._looked.wait(), self._chosen.deadline + 1)
+            async with asyncio.timeout(self._chosen.deadline + 1):
+                await self._looked.wait()
 
     async def run(self) -> None:
         """Do all of it until it is cancelled."""
@@ -158,25 +161,21 @@ class Keeper:
         while True:
             wake.clear()
             begun = time.monotonic()
-            due = None
-            try:
-                found = await self._reconciler.node(self.site, node, mend=time.monotonic() >= self._hands_off)
-            except StateUnusable as error:
-                self._trouble("state", f"{error}. Nothing is mended meanwhile. {error.remedy}")
-            else:
-                self._trouble("state", "")
-                self._meters.looked(node.name, time.monotonic() - begun, found)
-                self._tell(found)
-                due = found.due
-            await self._until(wake, due)
+            found = await self._reconciler.node(self.site, node, mend=time.monotonic() >= self._hands_off)
+            self._state_trouble(found.problem)
+            self._meters.looked(node.name, time.monotonic() - begun, found)
+            self._tell(found)
+            await self._until(wake, found.due)
 
     async def _until(self, wake: asyncio.Event, due: datetime | None) -> None:
         """Until the period is over, something is due or somebody wakes it."""
         seconds = self._chosen.period
         if due is not None:
             seconds = min(seconds, max((due - datetime.now(UTC)).total_seconds(), _TOGETHER))
+        # Not wait_for: on Python 3.11 it takes a cancellation that comes together with the event for the event.
         try:
-            await asyncio.wait_for(wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await wake.wait()
         except TimeoutError:
             return
         await asyncio.sleep(_TOGETHER)
@@ -219,14 +218,13 @@ class Keeper:
 
     async def _operators(self, group: asyncio.TaskGroup) -> None:
         """What operators did through any door, and what is declared anew."""
-        stamp = _stamp(self._settings)
         while True:
             try:
                 await self._history()
             except StateUnusable as error:
-                self._trouble("state", f"{error}. Nothing is mended meanwhile. {error.remedy}")
-            if (now := _stamp(self._settings)) != stamp:
-                stamp = now
+                self._state_trouble(error)
+            if (stamp := _stamp(self._settings)) != self._stamp:
+                self._stamp = stamp
                 self._declared_anew(group)
             await asyncio.sleep(_OPERATORS)
 
@@ -268,6 +266,9 @@ class Keeper:
                 if pruned:
                     logger.info("history: %d entries were older than %g days", pruned, self._chosen.history_days)
             await asyncio.sleep(_DAY)
+
+    def _state_trouble(self, error: StateUnusable | None) -> None:
+        self._trouble("state", f"{error}. Nothing is mended meanwhile. {error.remedy}" if error else "")
 
     def _trouble(self, what: str, words: str) -> None:
         if self._problems.get(what, "") == words:

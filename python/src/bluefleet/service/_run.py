@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from fastapi import FastAPI
@@ -42,9 +43,15 @@ class AlreadyRuns(Exception):
 
 def run(read: Callable[[], Site], settings: Settings, chosen: ServiceSettings) -> int:
     """Run it until a signal ends it; returns the exit code. Raises AlreadyRuns, OSError for a port that is taken."""
+    # The server raises the signal that ended it once more, when it has ended: what is open here is closed then, too.
+    signal.signal(signal.SIGTERM, _end)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     with _alone(settings.lib / "fleet" / "service.lock"), _sockets(chosen) as sockets:
         return asyncio.run(_serve(read, settings, chosen, sockets))
+
+
+def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
 
 
 class _Server(uvicorn.Server):

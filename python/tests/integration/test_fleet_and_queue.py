@@ -232,3 +232,12 @@ def test_the_service_restarts_nothing_that_a_run_uses_unless_that_is_allowed(
     later = Reconciler(settings, now=lambda: datetime.now(UTC) + timedelta(minutes=1))
     looked = asyncio.run(later.node(site, site.nodes[0]))
     assert [(step.action, step.outcome) for step in looked.steps] == [("start", "done")]
+
+
+def test_what_answers_in_the_queue_s_place_is_told_and_fails_nothing(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "answer", lambda *_: {"hello": "world"})
+    looked = asyncio.run(status(make_site({"node1": []}, **PODS), settings, deadline=5))
+    assert looked.devices.state == "unknown"
+    assert "is no queue that is known here" in looked.devices.detail

@@ -1,6 +1,7 @@
 """The fleet service, a process, against this machine's own engine over mutual TLS."""
 
 import asyncio
+import resource
 import signal
 import sqlite3
 from contextlib import closing
@@ -12,8 +13,9 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from test_fleet_operate import applied, did, marked, sleeper
 
-from bluefleet.fleet import Settings, State, cordon, history
+from bluefleet.fleet import Backoff, Reconciler, Settings, State, cordon, history
 from bluefleet.fleet._lock import node_lock
+from bluefleet.model import Site
 from real_engine import MakeSite, Seen, docker
 from service_process import Serve, ServiceProcess, declare
 
@@ -110,6 +112,31 @@ def test_what_is_unhealthy_for_ever_is_given_up_and_said_so_until_somebody_start
     assert began(seen, cam10) == untouched
 
 
+def test_a_give_up_lasts_until_it_should_be_something_else(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    clock = [datetime(2026, 3, 1, tzinfo=UTC)]
+    reconciler = Reconciler(settings, Backoff(first=10, tries=1), now=lambda: clock[0])
+
+    def looked(site: Site) -> list[tuple[str, str]]:
+        found = asyncio.run(reconciler.node(site, site.nodes[0]))
+        return [(step.action, step.outcome) for step in found.steps] + [("give up", "") for _ in found.gave_up]
+
+    site = make_site({"node1": [sleeper(word)]})
+    applied(site, settings)
+    assert looked(site) == []
+    docker("kill", f"bluefleet-{word}")
+    assert looked(site) == [("start", "done")]
+    docker("kill", f"bluefleet-{word}")
+    assert looked(site) == []
+    clock[0] += timedelta(seconds=10)
+    assert looked(site) == [("give up", "")]
+    clock[0] += timedelta(days=10)
+    assert looked(site) == []
+    assert seen.ids() == {}
+    assert looked(make_site({"node1": [sleeper(word, user="1000")]})) == [("recreate", "done")]
+
+
 def test_what_was_stopped_stays_stopped_and_what_is_cordoned_is_left_alone(
     make_site: MakeSite, settings: Settings, seen: Seen, word: str, serve: Serve
 ) -> None:
@@ -204,6 +231,25 @@ def test_it_goes_on_while_somebody_holds_the_state_file_and_mends_afterwards(
             refused = service.http.post("/stop", json={"who": "ada", "targets": [word]})
             assert (refused.status_code, "locked" in refused.json()["error"]["what"]) == (503, True)
             held.execute("ROLLBACK")
+        service.until(lambda: f"bluefleet-{word}" in seen.ids())
+        service.until(lambda: service.get("/status")["problems"] == [])
+
+
+def test_a_manager_whose_disk_is_full_goes_on_looking_and_mends_when_there_is_room(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, serve: Serve
+) -> None:
+    site = make_site({"node1": [sleeper(word)]})
+    declare(site, settings)
+    applied(site, settings)
+    with serve() as service:
+        running(service, word)
+        # No file of the process can grow from here on, which is what a full disk is to it.
+        _, most = resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        docker("kill", f"bluefleet-{word}")
+        service.until(lambda: service.get("/status")["problems"])
+        service.until(lambda: service.instance(word)["state"] == "exited")
+        assert seen.ids() == {}
+        resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, most))
         service.until(lambda: f"bluefleet-{word}" in seen.ids())
         service.until(lambda: service.get("/status")["problems"] == [])
 

@@ -68,6 +68,12 @@ class Queue:
 
     def state(self) -> QueueState:
         """What the worker does and knows. Raises QueueError."""
+        try:
+            return self._state()
+        except (KeyError, TypeError) as error:
+            raise QueueError(f"what answers at {self.url} is no queue that is known here: {error!r}") from error
+
+    def _state(self) -> QueueState:
         status = self._ask("GET", "status")
         is_open = bool(status["worker_environment_exists"])
         idle = status["manager_state"] == "idle" and status["worker_environment_state"] == "idle"

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -118,9 +118,10 @@ def _alone(file: Path) -> Generator[None, None, None]:
         except BlockingIOError:
             held.seek(0)
             raise AlreadyRuns(file, held.read()) from None
-        held.truncate(0)
-        held.write(str(os.getpid()))
-        held.flush()
+        # Whose it is, for people: on a full disk it is nobody's, and held all the same.
+        with suppress(OSError):
+            held.truncate(0)
+            os.write(held.fileno(), str(os.getpid()).encode())
         yield
 
 

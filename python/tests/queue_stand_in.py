@@ -11,11 +11,15 @@ KEY = "a key for the queue"
 
 
 class QueueStandIn:
-    """`known` are the worker's devices; `item` is the plan that runs; uploading a script makes `known` `declared`."""
+    """`known` are the worker's devices; uploading a script makes `known` `declared`.
+
+    `item` is the plan that runs, `waiting` are those that wait.
+    """
 
     def __init__(self, certificate: Path) -> None:
         self.open = True
         self.item: dict[str, Any] = {}
+        self.waiting: list[dict[str, Any]] = []
         self.known: set[str] = set()
         self.declared: set[str] = set()
         self.scripts: list[str] = []
@@ -40,6 +44,7 @@ class QueueStandIn:
                 "worker_environment_exists": self.open,
                 "worker_environment_state": "executing_plan" if busy else "idle" if self.open else "closed",
                 "running_item_uid": "item-1" if busy else None,
+                "items_in_queue": len(self.waiting),
             }
         if path == "/api/script/upload":
             self.scripts.append(body["script"])
@@ -48,6 +53,7 @@ class QueueStandIn:
             "/api/devices/allowed": {"success": True, "devices_allowed": {name: {} for name in self.known}},
             "/api/queue/get": {
                 "success": True,
+                "items": self.waiting,
                 "running_item": {"item_uid": "item-1", **self.item} if self.item else {},
             },
             "/api/re/runs/active": {"success": True, "run_list": [{"uid": "run-1"}] if self.item else []},

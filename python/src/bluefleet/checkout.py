@@ -13,9 +13,9 @@ def find_checkout() -> Path:
 
     Raises NoCheckout when there is none, as on the manager.
     """
-    for start in (Path.cwd(), Path(__file__).resolve().parent):
+    for start in (*_working_directory(), Path(__file__).resolve().parent):
         for folder in (start, *start.parents):
-            if (folder / "ansible.cfg").is_file() and (folder / "roles").is_dir():
+            if _is_checkout(folder):
                 return folder
     raise NoCheckout("no checkout of bluefleet (a folder with ansible.cfg and roles/) around here")
 
@@ -25,3 +25,22 @@ def find_inventory(given: Path | None = None) -> Path:
     chosen = given or (Path(text) if (text := os.environ.get("BLUEFLEET_INVENTORY")) else None)
     folder = chosen or find_checkout() / "inventories" / "lab"
     return (folder.parent if folder.is_file() else folder).resolve()
+
+
+def find_inventories(checkout: Path) -> list[str]:
+    """Return the inventories of a checkout, as one names them with -i."""
+    return sorted(f"inventories/{hosts.parent.name}" for hosts in (checkout / "inventories").glob("*/hosts.y*ml"))
+
+
+def _working_directory() -> list[Path]:
+    try:
+        return [Path.cwd()]
+    except FileNotFoundError:  # somebody removed it
+        return []
+
+
+def _is_checkout(folder: Path) -> bool:
+    try:
+        return (folder / "ansible.cfg").is_file() and (folder / "roles").is_dir()
+    except PermissionError:  # the command runs as a user of its own on the manager: a person's home is closed to it
+        return False

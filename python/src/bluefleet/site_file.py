@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from bluefleet.model import Problem, Site, shape_problems, site_problems
+from bluefleet.model import Partial, Problem, Site, shape_problems, site_problems, well_shaped
 
 MANAGER_SITE_FILE = Path("/etc/bluefleet/fleet.yml")
 
@@ -14,13 +14,13 @@ MANAGER_SITE_FILE = Path("/etc/bluefleet/fleet.yml")
 class SiteFileInvalid(Exception):
     """The site file is missing, is no YAML, or declares what cannot be.
 
-    `site` is there when the shape is right and only its parts contradict each other.
+    `partial` is what of it has the right shape, if anything can be told of that alone.
     """
 
-    def __init__(self, path: Path, problems: list[Problem], site: Site | None = None) -> None:
+    def __init__(self, path: Path, problems: list[Problem], partial: Partial | None = None) -> None:
         self.path = path
         self.problems = problems
-        self.site = site
+        self.partial = partial
         super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
 
 
@@ -44,8 +44,10 @@ def parse_site(text: str, path: Path) -> Site:
     try:
         site = Site.model_validate(content)
     except ValidationError as error:
-        raise SiteFileInvalid(path, shape_problems(error)) from error
+        partial = well_shaped(content, error)
+        more = partial.as_written(site_problems(partial.site)) if partial else ()
+        raise SiteFileInvalid(path, [*shape_problems(error), *more], partial) from error
     problems = site_problems(site)
     if problems:
-        raise SiteFileInvalid(path, problems, site)
+        raise SiteFileInvalid(path, problems, Partial(site))
     return site

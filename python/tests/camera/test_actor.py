@@ -14,6 +14,8 @@ import pytest
 
 from camera_process import CameraProcess
 
+pytestmark = pytest.mark.slow
+
 
 def wait_for_state(client: Any, state: str) -> None:
     end = time.monotonic() + 10

@@ -10,7 +10,7 @@ from caproto import ErrorResponseReceived
 
 from camera_process import CameraProcess
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 def test_a_put_of_expose_ends_when_the_frame_is_on_disk(camera: CameraProcess, pv: Any) -> None:

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from bluefleet.checkout import find_checkout
-from bluefleet.cli.main import VERBS
-from bluefleet.cli.remote import ssh_command
+from bluefleet.cli.main import VERBS, build
+from bluefleet.cli.remote import call_manager, ssh_command
 from bluefleet.inventory import Connection
 
 PROGRAM = Path(sys.executable).with_name("bluefleet")
@@ -45,7 +47,10 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ssh(tmp_path: Path) -> Path:
     """A stand-in for ssh that writes what it was asked to do, and ends as it is told to."""
     program = tmp_path / "ssh"
-    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.asked"\necho from there\nexit "${SSH_ENDS_WITH:-0}"\n')
+    program.write_text(
+        '#!/bin/sh\nprintf "%s\\n" "$@" > "$0.asked"\n'
+        'printf %b "${SSH_SAYS-from there\\n}"\nexit "${SSH_ENDS_WITH:-0}"\n'
+    )
     program.chmod(0o755)
     return program
 
@@ -71,10 +76,10 @@ def test_a_verb_runs_on_the_manager_with_its_own_words_streams_and_exit_code(lab
 
 def test_a_command_for_an_instance_arrives_as_it_was_typed(laboratory, ssh):
     path = f"{ssh.parent}:{os.environ['PATH']}"
-    done = bluefleet("-i", laboratory, "exec", "-it", "node1/camera", "df", "-h", "/a b", PATH=path)
+    done = bluefleet("-i", laboratory, "exec", "-it", "node1/camera", "df", "--", "-h", "/a b", PATH=path)
     assert (done.returncode, done.stdout) == (0, "from there\n"), done.stderr
     asked = Path(f"{ssh}.asked").read_text().splitlines()
-    assert asked[-1] == "bluefleet exec -it node1/camera df -h '/a b'"
+    assert asked[-1] == "bluefleet exec -it node1/camera df -- -h '/a b'"
 
 
 def test_a_manager_that_cannot_be_reached_is_told_in_three_lines(laboratory, ssh):
@@ -109,6 +114,33 @@ def test_a_manager_that_is_this_machine_needs_no_ssh():
     assert ssh_command(Connection(local=True, address="localhost"), ["status"]) == ["bluefleet", "status"]
 
 
+def test_a_manager_that_is_this_machine_is_asked_once_and_without_a_site(tmp_path, monkeypatch, capfd):
+    """The command there may be this same one: with a site chosen it would call itself for ever."""
+    program = tmp_path / "bluefleet"
+    program.write_text('#!/bin/sh\necho "$* for ${BLUEFLEET_INVENTORY-no site}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("BLUEFLEET_INVENTORY", "inventories/lab")
+    here = Connection(local=True, address="localhost")
+    assert call_manager(here, ["status"]) == (0, False)
+    assert capfd.readouterr().out == "status for no site\n"
+    program.unlink()
+    assert call_manager(here, ["status"]) == (127, False)
+
+
+def test_a_machine_without_ansible_or_ssh_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    folder = tmp_path / "hill"
+    shutil.copytree(find_checkout() / "inventories" / "example", folder, ignore=shutil.ignore_patterns(".state"))
+    words = ["site", "-i", str(folder)]
+    done = CliRunner().invoke(build(words), words)
+    assert done.exit_code == 2
+    assert "there is no ansible-playbook on this machine" in done.stderr
+    with pytest.raises(typer.Exit):
+        call_manager(Connection(address="10.0.0.1"), ["status"])
+
+
 def test_site_prints_one_json_object_and_nothing_else(laboratory):
     done = bluefleet("site", "-i", laboratory, "--json")
     assert done.returncode == 0, done.stderr
@@ -139,8 +171,51 @@ def test_validate_ends_with_2_and_names_the_line(laboratory):
 def test_an_inventory_that_is_not_there_is_told_by_name(tmp_path):
     done = bluefleet("validate", "-i", tmp_path / "beamline9")
     assert done.returncode == 2
-    assert "beamline9/hosts.yml" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "there is no folder" in done.stderr
+    assert "beamline9" in done.stderr
+    done = bluefleet("-i", "inventories/exmple", "status")
+    assert done.returncode == 2
+    assert f"there is no folder {find_checkout()}/inventories/exmple" in done.stderr
+    assert "Did you mean inventories/example?" in done.stderr
+    assert "validate" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "ends", "what"),
+    [
+        ("", 255, 1, "cannot be reached by SSH"),
+        ("", 127, 1, "no command `bluefleet` yet"),
+        ("", 1, 1, "ended with exit code 1 and gave no answer"),
+        ('{"schema_version": 1, "ok"', 255, 1, "cannot be reached by SSH"),
+    ],
+    ids=["unreachable", "no command", "no answer", "cut off"],
+)
+def test_with_json_what_ssh_met_is_one_object(laboratory, ssh, said, code, ends, what):  # noqa: PLR0917 (cases)
+    path = f"{ssh.parent}:{os.environ['PATH']}"
+    done = bluefleet("-i", laboratory, "status", "--json", PATH=path, SSH_SAYS=said, SSH_ENDS_WITH=str(code))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["schema_version"], told["ok"]) == (ends, 1, False)
+    assert what in told["error"]["what"]
+    assert "manager (172.30.77.10)" in told["error"]["where"]
+
+
+def test_with_json_the_managers_own_object_is_the_only_one(laboratory, ssh):
+    path = f"{ssh.parent}:{os.environ['PATH']}"
+    told = '{"schema_version": 1, "ok": false, "error": {}}\n'
+    done = bluefleet("-i", laboratory, "status", "--json", PATH=path, SSH_SAYS=told, SSH_ENDS_WITH="2")
+    assert (done.returncode, done.stdout) == (2, told)
+
+
+def test_without_json_nothing_is_added_to_what_the_manager_says(laboratory, ssh):
+    path = f"{ssh.parent}:{os.environ['PATH']}"
+    done = bluefleet("-i", laboratory, "status", PATH=path, SSH_SAYS="", SSH_ENDS_WITH="1")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_a_command_that_an_instance_does_not_have_is_not_taken_for_ours(laboratory, ssh):
+    path = f"{ssh.parent}:{os.environ['PATH']}"
+    done = bluefleet("-i", laboratory, "exec", "ioc", "nosuch", PATH=path, SSH_ENDS_WITH="127")
+    assert (done.returncode, done.stderr) == (127, "")
 
 
 def test_an_unknown_verb_is_refused():

@@ -24,7 +24,7 @@ from ophyd_async.core import TriggerInfo
 from bluefleet.devices import Axis, Camera
 from camera_process import CameraProcess, Client
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 
 @pytest.fixture(scope="module")
@@ -262,14 +262,3 @@ def test_a_camera_that_restarts_in_a_run_goes_on_with_its_series(
         yield from bps.unstage(camera, wait=True)
 
     assert len(frames_of(documents(engine, plan()))) == 2
-
-
-def test_the_consolidator_of_tiled_reads_the_frames(engine: RunEngine, camera: Camera) -> None:
-    plugins = pytest.importorskip("bluesky_tiled_plugins.writing.consolidators", reason="the data image has it")
-    found = documents(engine, count([camera], 3))
-    consolidator = plugins.consolidator_factory(of("stream_resource", found)[0], of("descriptor", found)[0])
-    for datum in of("stream_datum", found):
-        consolidator.consume_stream_datum(datum)
-    read = consolidator.init_adapter().read()
-    assert consolidator.shape == read.shape == (3, 1, 48, 64)
-    assert np.array_equal(read[:, 0], np.stack(frames_of(found)))

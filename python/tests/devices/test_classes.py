@@ -85,6 +85,45 @@ def test_columns_are_named_like_the_devices(engine: RunEngine) -> None:
     assert row["spot_x"] == pytest.approx(3)
 
 
+@pytest.mark.parametrize(
+    ("pv", "declared", "dtype", "value"),
+    [
+        ("mini:current", None, "number", float),
+        ("mini:current", "float", "number", float),
+        ("mini:dot:shutter_open", None, "integer", int),
+        ("mini:dot:shutter_open", "int", "integer", int),
+        ("cam1:state", None, "string", str),
+        ("cam1:state", "str", "string", str),
+        ("cam1:series", "str", "string", str),
+    ],
+)
+def test_a_signal_has_the_type_of_its_pv(
+    engine: RunEngine, pv: str, declared: str | None, dtype: str, value: type
+) -> None:
+    signal = connected(bluefleet.devices.ReadOnlySignal(pv, name="signal", type=declared))
+    documents: dict[str, Any] = {}
+    engine(count([signal]), documents.__setitem__)
+    assert documents["descriptor"]["data_keys"]["signal"]["dtype"] == dtype
+    assert documents["descriptor"]["data_keys"]["signal"]["shape"] == []
+    assert type(documents["event"]["data"]["signal"]) is value
+
+
+def test_a_text_and_an_integer_are_set_and_read(engine: RunEngine) -> None:
+    series = connected(bluefleet.devices.SettableSignal("cam1:series", name="series", type="str"))
+    shutter = connected(bluefleet.devices.SettableSignal("mini:dot:shutter_open", name="shutter"))
+    engine(mv(series, "by-signal/one", shutter, 0))
+    (row,) = events(engine, count([series, shutter]))
+    assert row == {"series": "by-signal/one", "shutter": 0}
+    engine(mv(shutter, 1))
+    (row,) = events(engine, count([shutter]))
+    assert row == {"shutter": 1}
+
+
+def test_a_type_that_no_signal_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="'integer' is none of float, int, str, bool"):
+        bluefleet.devices.ReadOnlySignal("mini:current", type="integer")
+
+
 def test_the_check_names_a_class_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "bluefleet.devices.Axis"]) == 0
     assert main(["check", "bluefleet.devices.Axis", "bluefleet.devices.Nope", "no.such.Thing"]) == 2

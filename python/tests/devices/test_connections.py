@@ -14,7 +14,7 @@ from bluesky.plans import count
 from bluesky.run_engine import call_in_bluesky_event_loop
 
 from bluefleet.acquisition.guard import DeviceLost, DeviceUnreachable, refuse_unreachable
-from bluefleet.devices import Axis, Detector, RandomWalk, connections
+from bluefleet.devices import Axis, Detector, RandomWalk, ReadOnlySignal, SettableSignal, connections
 from bluefleet.devices.connections import Connections
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -66,6 +66,21 @@ def test_a_dead_device_stops_no_other_and_is_named_with_the_reason(
     written = json.loads((tmp_path / "devices.json").read_text(encoding="utf-8"))
     assert written["devices"]["pinhole"]["connected"] is True
     assert written["devices"]["broken"]["reason"] == "no such class"
+
+
+def test_a_pv_of_another_type_is_told_as_that_and_not_as_silent(engine: RunEngine, site: Connections) -> None:
+    add(
+        site,
+        shutter=ReadOnlySignal("mini:dot:shutter_open", name="shutter", type="float"),
+        current=SettableSignal("mini:current", name="current", type="str"),
+        image=Detector("mini:dot:", name="image"),
+    )
+    reasons = site.unreachable()
+    assert reasons["shutter"] == (
+        "wrong type: mini:dot:shutter_open is an integer (int), and the device declares a float"
+    )
+    assert reasons["current"] == "wrong type: mini:current is a float, and the device declares a text (str)"
+    assert reasons["image"].startswith("wrong type: mini:dot:det is ")
 
 
 def test_a_plan_that_needs_a_dead_device_is_refused_by_name_before_it_opens_a_run(

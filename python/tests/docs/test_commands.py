@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from uuid import uuid4
 
 import pytest
 import yaml
+
+from bluefleet.cli.main import VERBS
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "inventories" / "example" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -23,7 +27,10 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Block:
-    """A block of a page: ``sh lab`` and ``python lab`` run on the running lab, the rest is looked at without one."""
+    """A block of a page: ``sh lab`` and ``python lab`` run on the running lab, the rest is looked at without one.
+
+    The ``lab session`` blocks of a page follow each other in one shell, Python with the ``python`` that is there then.
+    """
 
     page: str
     line: int
@@ -71,6 +78,15 @@ for _block in blocks():
             UNRUN.setdefault(_command, []).append(named(_block))
 
 
+SHELL = ["bash", "-euo", "pipefail", "-c"]
+# Page → its blocks of kind `lab session` as one script.
+SESSIONS: dict[str, str] = {}
+for _block in blocks():
+    if _block.kind == "lab session":
+        _typed = _block.text if _block.language == "sh" else f"python - <<'END OF BLOCK'\n{_block.text}END OF BLOCK\n"
+        SESSIONS[_block.page] = SESSIONS.get(_block.page, "") + _typed
+
+
 def harmless(command: str) -> list[str]:
     """The same command, asked so that nothing happens and yet every name in it must be right."""
     words = ["inventories/example" if word == "inventories/mysite" else word for word in shlex.split(command)]
@@ -80,7 +96,7 @@ def harmless(command: str) -> list[str]:
         case [".venv/bin/ansible-playbook", *rest]:
             return [str(BIN / "ansible-playbook"), *rest, "--syntax-check"]
         case [".venv/bin/bluefleet", *rest]:
-            return [str(BIN / "bluefleet"), *rest, "--help"]
+            return [str(BIN / "bluefleet"), *with_help(rest)]
         case ["cp", "-r", source, _]:
             return ["ls", source]
         case [".ci/bootstrap"]:
@@ -89,6 +105,14 @@ def harmless(command: str) -> list[str]:
             raise AssertionError(
                 f"mark the block `sh lab`, so that it is run, or say here how it is checked: {command}"
             )
+
+
+def with_help(words: list[str]) -> list[str]:
+    """Asks the verb for its help: at the end, or before what belongs to another program."""
+    for position, word in enumerate(words):
+        if word in VERBS and VERBS[word].passes_on:
+            return [*words[: position + 1], "--help", *words[position + 1 :]]
+    return [*words, "--help"]
 
 
 def asked(command: str) -> Any:
@@ -119,7 +143,18 @@ def test_a_command_that_a_fresh_machine_does_not_have_is_refused(command: str) -
 
 def test_every_block_is_of_a_known_kind() -> None:
     kinds = {(block.language, block.kind) for block in blocks()}
-    assert kinds <= {("sh", ""), ("sh", "lab"), ("python", "lab"), ("yaml", ""), ("", "")}
+    run = {(language, kind) for language in ("sh", "python") for kind in ("lab", "lab session")}
+    assert kinds <= run | {("sh", ""), ("yaml", ""), ("toml", ""), ("python", ""), ("", "")}
+
+
+@pytest.mark.parametrize("block", [one for one in blocks() if (one.language, one.kind) == ("python", "")], ids=named)
+def test_a_sample_of_a_program_is_python(block: Block) -> None:
+    assert ast.parse(block.text).body
+
+
+@pytest.mark.parametrize("block", [one for one in blocks() if one.language == "toml"], ids=named)
+def test_a_sample_of_a_package_is_toml(block: Block) -> None:
+    assert tomllib.loads(block.text)
 
 
 @pytest.mark.parametrize("block", [one for one in blocks() if not one.language], ids=named)
@@ -136,16 +171,26 @@ def test_a_sample_of_an_inventory_is_yaml(block: Block) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("block", [one for one in blocks() if one.kind == "lab"], ids=named)
 def test_the_commands_of_the_page_work_on_the_lab(block: Block) -> None:
-    program = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [str(BIN / "python"), "-c"]}[block.language]
+    program = {"sh": SHELL, "python": [str(BIN / "python"), "-c"]}[block.language]
     # A group of consumers goes on where it stopped: what was read by an earlier test would not come again.
-    text = block.text.replace("listener-mine", f"listener-{uuid4()}")
-    done = subprocess.run(
-        [*program, text],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, f"{named(block)}\n{done.stdout}\n{done.stderr}"
-    assert done.stdout + done.stderr, f"{named(block)} printed nothing"
+    runs(named(block), [*program, block.text.replace("listener-mine", f"listener-{uuid4()}")])
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", SESSIONS)
+def test_the_commands_of_the_page_work_on_the_lab_one_after_the_other(page: str) -> None:
+    runs(page, [*SHELL, SESSIONS[page]])
+
+
+@pytest.mark.parametrize("page", SESSIONS)
+def test_the_commands_that_follow_each_other_can_be_read_by_a_shell(page: str) -> None:
+    done = subprocess.run(["bash", "-n", "-c", SESSIONS[page]], capture_output=True, text=True, timeout=10, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def runs(name: str, command: list[str]) -> None:
+    """The command ends well, and prints something."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, f"{name}\n{done.stdout}\n{done.stderr}"
+    assert done.stdout + done.stderr, f"{name} printed nothing"

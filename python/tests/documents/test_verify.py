@@ -110,6 +110,29 @@ def test_an_unknown_run_and_a_dead_site_are_told_apart(answering: Answers) -> No
         Verifier([Place("spool", "http://127.0.0.1:9/runs")], None).verify("deadbeef")
 
 
+def test_a_run_that_no_place_has_is_said_once_with_all_places(answering: Answers) -> None:
+    places = answering(spool=None, kafka=None, mongo=None, tiled=None)
+    with pytest.raises(RunNotFound, match=r"^no run deadbeef in spool, kafka, mongo and tiled$"):
+        Verifier(places, None).verify("deadbeef")
+    silent = Place("tiled", "http://127.0.0.1:9/runs")
+    with pytest.raises(RunNotFound, match=r"^no run deadbeef in spool, kafka and mongo; tiled does not answer: http"):
+        Verifier([*places[:3], silent], None).verify("deadbeef")
+
+
+def test_what_a_place_knows_of_a_run_that_it_has_not_is_said_too(answering: Answers) -> None:
+    def several(reference: str) -> dict:
+        raise RunNotFound(f"2 runs begin with {reference}: give more of the uid")
+
+    server = StatusServer(0, {"runs": several}, lambda: True)
+    server.start()
+    spool = Place("spool", f"http://127.0.0.1:{server.port}/runs")
+    try:
+        with pytest.raises(RunNotFound, match=r"^no run dead in spool and mongo \(spool: 2 runs begin with dead: give"):
+            Verifier([spool, *answering(mongo=None)], None).verify("dead")
+    finally:
+        server.stop()
+
+
 def test_what_is_said_of_runs_needs_the_key_and_health_does_not(tmp_path: Path) -> None:
     server = StatusServer(0, {"status": lambda _: {}, "runs": lambda _: WHOLE.model_dump()}, lambda: True, key="right")
     server.start()

@@ -119,6 +119,7 @@ def test_what_is_no_actor_is_said_in_words(serve: object, reason: str) -> None:
     run(claim)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_half_open_link_is_noticed_within_10_s_and_dialled_again() -> None:
     async def claim() -> None:

@@ -26,6 +26,8 @@ from bluefleet.fleet import (
 from bluefleet.model import Site
 from camera_process import CameraProcess
 
+pytestmark = pytest.mark.slow
+
 DIGEST = "sha256:" + "a" * 64
 SITE = Site.model_validate(
     {

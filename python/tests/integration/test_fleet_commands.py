@@ -1,7 +1,6 @@
 """The verbs of an operator as commands: exit codes, clean JSON on stdout, words on stderr."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ def manager(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BLUEFLEET_ETC", str(settings.etc))
     monkeypatch.setenv("BLUEFLEET_LIB", str(settings.lib))
     monkeypatch.setenv("SUDO_USER", "grace")
-    # The package's `main` is the function.
-    monkeypatch.setattr(sys.modules["bluefleet.cli.main"], "MANAGER_SITE_FILE", settings.site_file)
     return settings.site_file
 
 

@@ -103,4 +103,4 @@ def test_devices_are_listed_with_where_they_are(make_site: MakeSite, manager: Pa
             "refused": "",
         }
     ]
-    assert "bluefleet.devices.Axis" in RUN.invoke(devices.app, ["list"]).stdout
+    assert "Axis" in RUN.invoke(devices.app, ["list"]).stdout

@@ -69,6 +69,9 @@ def test_after_a_power_cut_make_lab_brings_the_laboratory_back_with_its_data(
     assert 'make lab stopped in stage "site.yml"' in interrupted.text, interrupted.text[-2000:]
     assert "make lab goes on from there" in interrupted.text
 
+    # One host's root file system did not survive; its pods start before their configuration is there.
+    shell("docker", "rm", "--force", "bluefleet-lab-manager")
+
     again = Running([*LEASH, "make", "lab"], tmp_path / "stages.json").finish(400).well()
     assert_all_is_well()
     assert verified(before) == before

@@ -7,6 +7,7 @@ import socket
 import ssl
 from pathlib import Path
 
+import httpx
 import pytest
 from lab_door import ADDRESSES, LAB, Converge, bluefleet, on
 
@@ -68,6 +69,13 @@ def test_the_edge_passes_the_websockets_of_the_queue() -> None:
             ).encode()
         )
         assert edge.recv(64).startswith(b"HTTP/1.1 101 ")
+
+
+@pytest.mark.parametrize(("host", "path"), [("manager", "api"), ("manager", "documents"), ("data", "tiled")])
+def test_the_edge_sends_who_leaves_out_the_last_slash_to_a_page_of_its_own(host: str, path: str) -> None:
+    trust = ssl.create_default_context(cafile=str(LAB / ".state" / "pki" / "site" / "bundle.crt"))
+    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust, trust_env=False, timeout=20)
+    assert (answer.status_code, answer.headers["Location"]) == (301, f"/{path}/")
 
 
 def test_the_proof_of_a_site_that_keeps_its_promises_and_of_one_that_does_not(tmp_path: Path) -> None:

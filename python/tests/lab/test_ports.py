@@ -21,16 +21,20 @@ ENGINE = {2376}
 PVS = {
     ("node1", 5064): "mini:ph:mtr",
     ("node1", 5066): "simple:A",
+    ("node1", 5068): "cam1:state",
     ("node2", 5064): "thermo:I",
     ("node2", 5066): "random_walk:x",
     ("node2", 5068): "random_walk:horiz-x",
     ("node2", 5070): "random_walk:vert-x",
+    ("node2", 5072): "cam2:state",
 }
 HARDWARE = {node: {port for host, port in PVS if host == node} for node in ("node1", "node2")}
+# Of the cameras' actors.
+ACTOR = {19995}
 FROM_ANYWHERE = {"manager": MANAGER, "data": DATA, "node1": NODE, "node2": NODE}
 FROM = {
     "a stranger": FROM_ANYWHERE,
-    "manager": {"data": DATA, **{node: NODE | ENGINE | ports for node, ports in HARDWARE.items()}},
+    "manager": {"data": DATA, **{node: NODE | ENGINE | ACTOR | ports for node, ports in HARDWARE.items()}},
     "data": {"manager": MANAGER, **{node: NODE | ports for node, ports in HARDWARE.items()}},
     "node1": {"manager": MANAGER, "data": DATA, "node2": NODE},
 }
@@ -62,7 +66,7 @@ import json, socket, sys
 found = {}
 for name, address in json.loads(sys.argv[1]).items():
     found[name] = []
-    for port in range(1, 10001):
+    for port in (*range(1, 10001), 19995):
         with socket.socket() as probe:
             probe.settimeout(1.0)
             if probe.connect_ex((address, port)) == 0:

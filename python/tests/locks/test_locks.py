@@ -17,8 +17,10 @@ EXTRAS: dict[str, list[str]] = {
 }
 OURS = "bluefleet"
 FOLDERS = ("tests", "benchmarks")
-# What stands on the path by its own name: modules of those folders and of roles.
-BESIDE = {*FOLDERS} | {path.stem for folder in (*FOLDERS, "../roles") for path in (PYTHON / folder).rglob("*.py")}
+# What stands on the path by its own name: modules of those folders and of roles, and the site package that tests install.
+BESIDE = {*FOLDERS, "beamline7"} | {
+    path.stem for folder in (*FOLDERS, "../roles") for path in (PYTHON / folder).rglob("*.py")
+}
 
 
 def normalised(name: str) -> str:

@@ -144,7 +144,7 @@ def test_everything_that_contradicts_is_told_at_once():
     said = str(caught.value)
     for part in ("device 'motor_ph'", "two instances called 'mini-beamline'", "PV prefix 'mini:'", "port 5064"):
         assert part in said or part == "port 5064", said
-    assert caught.value.site is not None
+    assert caught.value.partial is not None
 
 
 def test_an_actor_has_a_port_of_its_own():

@@ -48,6 +48,8 @@ class Broken:
             site["hosts"][node["name"]]["groups"] = [group.name for group in inventory.groups_of(node["name"])]
         packages = inventory.entry("manager", "acquisition_packages")
         site["acquisition"]["packages"] = packages.value if packages else []
+        plans = inventory.entry("manager", "acquisition_plans")
+        site["acquisition"]["plans"] = plans.value if plans else []
         registry = inventory.entry("manager", "registry")
         if registry and registry.value is None:
             site["registry"] = None

@@ -37,6 +37,15 @@ def test_a_wrong_inventory_stops_here_also_in_check_mode(site):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_mistakes_of_both_kinds_are_told_at_once(site):
+    site.add("group_vars/all.yml", "registyr_tls: true\n")
+    site.change("host_vars/node2.yml", "image: ioc", "image: iocc")
+    done = converge(site.folder)
+    assert done.returncode != 0
+    for part in ("Did you mean 'registry_tls'?", "unknown image 'iocc'", "2 things are wrong"):
+        assert part in done.stdout.replace("\n", " ").replace("''", "'"), done.stdout
+
+
 def test_a_site_without_manager_is_told_so_and_not_how_a_template_failed(site):
     site.change(
         "hosts.yml", "manager:\n  hosts:\n    manager:\n      ansible_host: 10.0.0.10\n", "manager:\n  hosts: {}\n"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bluefleet.inventory import Finding
+from bluefleet.checkout import find_checkout
+from bluefleet.inventory import Finding, everything_wrong
 
 # Ansible renders the inventory first: 3 s, several times that where lint and image builds run beside it.
 pytestmark = pytest.mark.timeout(180)
@@ -163,6 +164,31 @@ def test_a_class_of_a_declared_package_is_taken(site):
 def test_a_package_without_version_is_refused(site):
     site.add("group_vars/all.yml", "acquisition_packages: [beamline7]\n")
     told(site.the_finding(), "all.yml:2", "manager: acquisition_packages[0] = 'beamline7'", "not pinned", "==")
+
+
+def test_plans_of_a_package_that_no_image_has_are_refused(site):
+    site.add("group_vars/all.yml", "acquisition_plans: [beamline7.plans]\n")
+    told(
+        site.the_finding(),
+        "all.yml:2",
+        "acquisition_plans[0] = 'beamline7.plans'",
+        "'beamline7' is not in the worker's image",
+        "Add it to acquisition_packages",
+    )
+
+
+def test_plans_that_the_folder_of_a_package_lacks_are_refused(site):
+    package = Path(__file__).parents[1] / "acquisition" / "beamline7"
+    site.add("group_vars/all.yml", f"acquisition_packages: ['{package}']\n")
+    site.add("group_vars/all.yml", "acquisition_plans: [beamline7.plans, beamline7]\n")
+    assert site.findings() == []
+    site.change("group_vars/all.yml", "[beamline7.plans,", "[beamline7.lost,")
+    told(site.the_finding(), "all.yml:3", "acquisition_plans[0] = 'beamline7.lost'", "no beamline7/lost.py")
+
+
+def test_a_module_of_plans_that_is_no_name_is_refused(site):
+    site.add("group_vars/all.yml", "acquisition_plans: [beamline7/plans.py]\n")
+    told(site.the_finding(), "all.yml:2", "'beamline7/plans.py'", "such as beamline7.plans")
 
 
 def test_two_instances_on_one_port_are_refused(site):
@@ -376,3 +402,34 @@ def test_an_unknown_key_of_an_instance_is_refused(site):
 def test_a_missing_key_of_a_device_is_told_at_the_device(site):
     site.change("host_vars/node2.yml", "name: walk, class: bluefleet.devices.RandomWalk", "name: walk")
     told(site.the_finding(), "node2.yml:7", "node_instances[0].devices[0].class", "'class' is missing")
+
+
+def test_a_wrong_shape_hides_nothing_that_is_wrong_beside_it(site):
+    site.change("host_vars/node1.yml", "slit_top, class: bluefleet.devices.Axis", "slit_top")
+    site.change(
+        "host_vars/node1.yml", "slit_low, class: bluefleet.devices.Axis", "slit_low, class: bluefleet.devices.Axsi"
+    )
+    site.change("host_vars/node2.yml", "image: ioc", "image: iocc")
+    shape, contradiction, unknown_class = site.findings()
+    told(shape, "node1.yml:7", "node_instances[0].devices[0].class", "'class' is missing")
+    told(contradiction, "node2.yml:3", "node2: node_instances[0].image = 'iocc'", "unknown image")
+    told(unknown_class, "node1.yml:8", "node1: node_instances[0].devices[1].class", "Did you mean 'Axis'?")
+
+
+@pytest.mark.slow
+def test_what_files_say_and_what_is_rendered_of_them_is_told_at_once(site):
+    site.change("group_vars/nodes.yml", "docker_engine_transport: tls", "docker_engine_transport: tsl")
+    site.add("group_vars/all.yml", "registyr_tls: true\n")
+    site.change("host_vars/node2.yml", "image: ioc", "image: iocc")
+    findings, whole = everything_wrong(site.folder, find_checkout())
+    assert whole
+    places = sorted(f"{finding.file.name}:{finding.line}" for finding in findings)
+    assert places == ["all.yml:2", "node2.yml:3", "nodes.yml:1"], "each once"
+
+
+@pytest.mark.slow
+def test_what_ansible_cannot_render_is_told_by_the_files_alone(site):
+    site.change("host_vars/node2.yml", "    image: ioc\n", "   image: ioc\n")
+    findings, whole = everything_wrong(site.folder, find_checkout())
+    assert not whole
+    told(findings[0], "node2.yml:3", "this is no YAML")

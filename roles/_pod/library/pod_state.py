@@ -5,6 +5,7 @@ import http.client
 import json
 import re
 import socket
+import time
 import urllib.parse
 
 from ansible.module_utils.basic import AnsibleModule
@@ -14,7 +15,7 @@ module: pod_state
 short_description: How a pod's containers differ from what is declared, and whether they may be replaced now
 description:
   - Compares the label C(org.bluefleet.spec) of a Compose project's containers with the declared specs. Changes nothing,
-    unless I(clear_leftovers).
+    unless I(make_ready).
   - A service is made anew by Compose under the name C(<id>_<project>-<service>-1), which becomes its own when the old
     container is gone. What a run that was killed has left under such a name differs from what is declared, too.
   - Fails when a service of I(guarded) would be restarted while the queue runs a plan, unless I(interrupt_runs).
@@ -36,10 +37,12 @@ options:
     description: Whether a running plan may be interrupted.
     type: bool
     default: false
-  clear_leftovers:
+  make_ready:
     description:
       - Whether each service gets its own name back - of several containers of a service the one that runs, else the one
         that has its own name - and what else an interrupted run left of it is removed.
+      - What failed to start again and again, as without its configuration, is started at once and not when the engine
+        next tries.
     type: bool
     default: false
   log_lines:
@@ -63,6 +66,8 @@ logs:
   returned: when log_lines is not 0
 """
 
+# How long a worker that is just starting may take to say what it does, in seconds.
+STARTS = 90
 ENGINE = "/var/run/docker.sock"
 PROJECT, SERVICE, SPEC = "com.docker.compose.project", "com.docker.compose.service", "org.bluefleet.spec"
 # Of what somebody ran by hand with `docker compose run`: no part of the pod.
@@ -130,6 +135,12 @@ class Pod:
             if self._is_leftover(stays):
                 Engine("localhost").ask(f"/containers/{stays['Id']}/rename?name={self.own_name(stays)}", "POST")
 
+    def start_at_once(self):
+        """What waits for the engine's next try: it waits a minute, and Compose for nothing that is down."""
+        for container in self.running.values():
+            if container["State"] == "restarting":
+                Engine("localhost").ask(f"/containers/{container['Id']}/restart?t=1", "POST")
+
     def _rank(self, container):
         return container["State"] != "running", name(container) != self.own_name(container)
 
@@ -175,7 +186,12 @@ def interrupted(guarded, specs, running):
 def refusal(module, services, worker):
     """Why these services must not be restarted now, or nothing."""
     remedy = "Wait for its end, or allow it with -e interrupt_runs=true"
-    code, out, err = module.run_command(["docker", "exec", worker["Id"], "python", "-c", ASK])
+    end = time.monotonic() + STARTS
+    while True:
+        code, out, err = module.run_command(["docker", "exec", worker["Id"], "python", "-c", ASK])
+        if code == 0 or time.monotonic() > end or not is_starting(worker):
+            break
+        time.sleep(1)
     if code != 0:
         last = (err.strip().splitlines() or ["no answer"])[-1]
         return (
@@ -187,6 +203,12 @@ def refusal(module, services, worker):
         return None
     plan = f"plan {item.get('name')} of {item.get('user')}" + (f", run {', '.join(runs)}" if runs else "")
     return f"{', '.join(services)} would be restarted while the queue runs {plan}. {remedy}"
+
+
+def is_starting(container):
+    """Whether it has yet to show that it is well, as after its host started."""
+    state = json.loads(Engine("localhost").ask(f"/containers/{container['Id']}/json"))["State"]
+    return state["Status"] == "restarting" or state.get("Health", {}).get("Status") == "starting"
 
 
 def logs(running, differing, lines):
@@ -216,7 +238,7 @@ def main():
             "specs": {"type": "dict", "required": True},
             "guarded": {"type": "list", "elements": "str", "default": []},
             "interrupt_runs": {"type": "bool", "default": False},
-            "clear_leftovers": {"type": "bool", "default": False},
+            "make_ready": {"type": "bool", "default": False},
             "log_lines": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
@@ -225,8 +247,9 @@ def main():
     try:
         pod = Pod(params["project"])
         running, leftovers = pod.running, [name(left) for left in pod.leftovers]
-        if params["clear_leftovers"] and not module.check_mode:
+        if params["make_ready"] and not module.check_mode:
             pod.clear()
+            pod.start_at_once()
         differing = differences(params["specs"], running, pod.leftovers)
         found_logs = logs(running, differing, params["log_lines"]) if params["log_lines"] else {}
     except OSError as error:

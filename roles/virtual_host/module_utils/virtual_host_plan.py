@@ -45,12 +45,14 @@ class Lab:
         return f"{self.network}-{host}"
 
     def volumes(self, host: str) -> dict[str, str]:
-        """Volumes of a host, and where it has them; they outlive the container."""
+        """Volumes of a host, and where it has them; they outlive the container. The last one is the same for all hosts."""
         container = self.container(host)
         return {
             f"{container}-docker": "/var/lib/docker",
             f"{container}-state": "/var/lib/bluefleet",
             f"{container}-home": "/home",
+            # What a real site mounts from its storage: frames that nodes write, and that the data host reads.
+            f"{self.network}-shared": "/srv/shared",
         }
 
 

@@ -10,12 +10,14 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from bluesky.protocols import Readable
 from bluesky.run_engine import RunEngine, call_in_bluesky_event_loop
 
 from bluefleet.acquisition import channel_access
 from bluefleet.acquisition.console import run_table
 from bluefleet.acquisition.guard import refuse_unreachable
 from bluefleet.acquisition.metadata import describe_site, persistent_metadata
+from bluefleet.acquisition.reasons import in_words
 from bluefleet.acquisition.settings import Settings
 from bluefleet.acquisition.spool_watch import SpoolWatch
 from bluefleet.devices.connections import CONNECT_DEADLINE, Connections
@@ -49,7 +51,9 @@ class SiteRunEngine:
         self.RE.subscribe(run_table(_write_line))
         self.connections = Connections(settings.connections_file, settings.devices_file.with_name("refused.json"))
         self.RE.preprocessors.append(refuse_unreachable(self.connections))
+        self.RE.preprocessors.append(in_words)
         self._declared: dict[str, Declared] = {}
+        self._loaded: set[str] = set()
 
     def load_devices(self, namespace: MutableMapping[str, Any]) -> Reloaded:
         """Bring the namespace up to the registry: new and changed devices join, those taken out leave.
@@ -61,20 +65,35 @@ class SiteRunEngine:
         declared = read_registry(self._settings.devices_file)
         left = {name for name, was in self._declared.items() if declared.get(name) != was}
         joining = {name for name, now in declared.items() if self._declared.get(name) != now}
-        for name in left:
+        for name in left & self._loaded:
             namespace.pop(name, None)
+        self._loaded -= left
         self.connections.remove(left)
-        loaded = load(self._settings.devices_file, only=joining)
-        call_in_bluesky_event_loop(self.connections.add(loaded.devices, loaded.refused), timeout=2 * CONNECT_DEADLINE)
+        taken = {name: _name_is_taken(name, namespace[name]) for name in joining if _is_taken(namespace.get(name))}
+        loaded = load(self._settings.devices_file, only=joining - taken.keys())
+        refused = {**loaded.refused, **taken}
+        call_in_bluesky_event_loop(self.connections.add(loaded.devices, refused), timeout=2 * CONNECT_DEADLINE)
         # The last that is registered comes first, and aioca's own end, which takes libca away, is among them now.
         atexit.unregister(self._let_go)
         atexit.register(self._let_go)
         namespace.update(loaded.devices)
+        self._loaded |= loaded.devices.keys()
         self._declared = declared
         return Reloaded(sorted(joining), sorted(left - joining), self.connections.unreachable())
 
     def _let_go(self) -> None:
         call_in_bluesky_event_loop(self.connections.stop(), timeout=CONNECT_DEADLINE)
+
+
+def _is_taken(thing: Any) -> bool:
+    """Whether it is what plans rely on: a plan, the RunEngine. Simulated devices make way for a site's own."""
+    return thing is not None and not isinstance(thing, Readable)
+
+
+def _name_is_taken(name: str, thing: Any) -> str:
+    """Why a device isn't loaded: what plans call by this name would be another thing from then on."""
+    module = getattr(thing, "__module__", None) or type(thing).__module__
+    return f"the name {name} is that of {type(thing).__name__} {name} of {module}; give the device another name"
 
 
 def _write_line(text: str) -> None:

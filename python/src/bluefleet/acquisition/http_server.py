@@ -3,7 +3,7 @@
 bluesky_httpserver writes all its settings to the log when it starts, keys included; that one message is left out.
 """
 
-# pyright: reportMissingImports=false, reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # (the server is in its image only)
 from __future__ import annotations
 

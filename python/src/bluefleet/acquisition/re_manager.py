@@ -17,14 +17,22 @@ from pathlib import Path
 import redis.asyncio
 from bluesky_queueserver.manager.start_manager import start_manager
 
+from bluefleet.acquisition.redis_ready import RedisAway, wait_for_redis
 from bluefleet.acquisition.settings import Settings
 
 
 def main() -> None:
     settings = Settings.from_environment()
+    password = None
     if settings.redis_password_file is not None:
         password = settings.redis_password_file.read_text(encoding="utf-8").strip()
         redis.asyncio.from_url = functools.partial(redis.asyncio.from_url, password=password)
+    address = settings.redis_address or "localhost"
+    try:
+        wait_for_redis(address, password)
+    except RedisAway as error:
+        # Compose starts it again.
+        sys.exit(str(error))
     state = Path(os.environ.get("BLUEFLEET_QUEUE_DIR", "/queue"))
     permissions = resources.files("bluefleet.acquisition").joinpath("user_group_permissions.yaml")
     with resources.as_file(permissions) as permissions_file:
@@ -34,8 +42,10 @@ def main() -> None:
             f"--existing-plans-devices={state / 'existing_plans_and_devices.yaml'}",
             # So that plans can be queued while the environment is closed, as it is after every start.
             "--update-existing-plans-devices=ALWAYS",
+            # A site's plan with a signature that the queue can't describe is left out, by name in the log; others stay.
+            "--ignore-invalid-plans=ON",
             f"--user-group-permissions={permissions_file}",
-            f"--redis-addr={settings.redis_address or 'localhost'}",
+            f"--redis-addr={address}",
             "--zmq-publish-console=ON",
             *sys.argv[1:],
         ]

@@ -16,13 +16,15 @@ from bluefleet.acquisition.settings import Settings
 from bluefleet.site_file import load_site
 
 _settings = Settings.from_environment()
+_site = load_site(_settings.fleet_file)
 # Before anything imports EPICS: libca reads its address list once.
-channel_access.prepare(load_site(_settings.fleet_file))
+channel_access.prepare(_site)
 
 from ophyd.sim import det1, det2, motor, motor1, motor2, noisy_det  # noqa: E402  (see above)
 
 from bluefleet.acquisition.engine import SiteRunEngine  # noqa: E402  (see above)
 from bluefleet.acquisition.plans import *  # noqa: E402, F403  (the plans are this namespace)
+from bluefleet.acquisition.site_plans import load_site_plans  # noqa: E402  (see above)
 
 __all__ = ["RE", "det1", "det2", "motor", "motor1", "motor2", "noisy_det", "reload_devices"]
 
@@ -38,4 +40,13 @@ def reload_devices(namespace: MutableMapping[str, Any]) -> dict[str, Any]:
     return {"joined": result.joined, "left": result.left, "unreachable": result.unreachable}
 
 
+def _add_site_plans(namespace: MutableMapping[str, Any]) -> None:
+    found = load_site_plans(_site.acquisition.plans, dict(namespace))
+    for refusal in found.refusals:
+        _logger.error("%s", refusal)
+    namespace.update(found.plans)
+
+
+# Before the devices: a device that is named like a plan is the one that is refused.
+_add_site_plans(globals())
 reload_devices(globals())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias, TypeVar
 
 import typer
 
-from bluefleet.cli._report import report
+from bluefleet.cli._report import answer_error, report
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -118,6 +118,7 @@ def run(work: Coroutine[Any, Any, _T], unfinished: str) -> _T:
         raise typer.Exit(DEGRADED) from error
     except KeyboardInterrupt as error:
         typer.echo(f"interrupted: {unfinished}", err=True)
+        answer_error("interrupted", "this command", unfinished)
         raise typer.Exit(DEGRADED) from error
 
 

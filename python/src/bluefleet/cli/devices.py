@@ -30,20 +30,30 @@ def list_devices(
         typer.echo(found.model_dump_json())
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("device", "class", "prefix", "node", "instance", "queue", "answers"):
-        table.add_column(heading, no_wrap=True)
+    for heading in ("device", "class", "prefix", "served by", "state"):
+        table.add_column(heading, overflow="fold")
     for device in found.devices:
-        answers = f"no: {device.unreachable}" if device.unreachable else "yes" if device.state == "loaded" else "-"
-        answers = f"refused: {device.refused}" if device.refused else answers
+        state = "refused" if device.refused else "no answer" if device.unreachable else device.state
+        colour = "red" if device.unreachable else "yellow" if device.refused else ""
         table.add_row(
-            device.name, device.device_class, device.prefix, device.node, device.instance, device.state, answers
+            device.name,
+            device.device_class.removeprefix("bluefleet.devices."),
+            device.prefix,
+            f"{device.node}/{device.instance}",
+            Text(state, style=colour),
         )
     out = console()
     out.print(table)
-    if found.detail:
-        out.print(f"\n{found.state}: {found.detail}", markup=False)
+    out.print()
+    for device in found.devices:
+        if device.refused:
+            out.print(f"{device.name} is refused to plans: {device.refused}", markup=False)
+        if device.unreachable:
+            out.print(f"{device.name} does not answer: {device.unreachable}", markup=False)
+    out.print(f"{found.state}: {found.detail}" if found.detail else found.state, markup=False)
 
 
 @app.command(name="join")

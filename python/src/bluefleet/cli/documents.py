@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluefleet.cli._fleet import ALL_WELL, DEGRADED, INVALID, AsJson, declared
+from bluefleet.cli._control import addresses_of, need
+from bluefleet.cli._fleet import ALL_WELL, DEGRADED, INVALID, AsJson, declared, refuse
 from bluefleet.cli._report import report
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def listen(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, documents in full.")] = False,
 ) -> None:
     """Show documents as they come, through the TLS listener; Ctrl-C ends it."""
+    need("documents listen", "confluent_kafka", "msgpack", "msgpack_numpy", "numpy")
     from bluefleet.documents.errors import DocumentError
     from bluefleet.documents.listener import Listener
 
@@ -89,8 +91,7 @@ def _places(site: "Site", settings: "Settings") -> list["Place"]:
         key = settings.tiled_api_key
         places += [Place("mongo", f"{edge}/mongo/runs", key), Place("tiled", f"{edge}/tiled/runs", key)]
     if not places:
-        report("the site has no pods", str(settings.site_file), "Put hosts into groups acquisition and data")
-        raise typer.Exit(INVALID)
+        refuse("the site has no pods", str(settings.site_file), "Put hosts into groups acquisition and data")
     return places
 
 
@@ -114,18 +115,9 @@ def _listener_settings() -> "ListenerSettings":
 
     if os.environ.get("BLUEFLEET_KAFKA_BOOTSTRAP"):
         return ListenerSettings.from_environment()
-    from bluefleet.checkout import NoCheckout, find_checkout, find_inventory
-    from bluefleet.inventory import RenderingFailed, render, site_addresses
-    from bluefleet.site_file import SiteFileInvalid
-
-    try:
-        addresses = site_addresses(render(find_inventory(), find_checkout()))
-    except (NoCheckout, RenderingFailed, SiteFileInvalid) as error:
-        report(str(error), str(Path.cwd()), "Run it in a checkout, or set BLUEFLEET_KAFKA_BOOTSTRAP and its companions")
-        raise typer.Exit(INVALID) from error
+    addresses, folder = addresses_of("documents listen")
     if addresses.kafka is None:
-        report("the site has no Kafka", "the inventory", "Put a host into group acquisition")
-        raise typer.Exit(INVALID)
+        refuse("the site has no Kafka", str(folder), "Put a host into group acquisition")
     return ListenerSettings(
         site=addresses.site,
         kafka_bootstrap=addresses.kafka.bootstrap,

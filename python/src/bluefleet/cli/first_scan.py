@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bluefleet.cli._control import addresses_of, need
+from bluefleet.cli._fleet import refuse
 from bluefleet.cli._report import report
 
 if TYPE_CHECKING:
@@ -30,23 +32,14 @@ def first_scan(
     """Prove the site: scan the pinhole of the simulated beamline, and find its centre at 0 in what was stored."""
     from rich.console import Console
 
-    from bluefleet.checkout import NoCheckout, find_checkout, find_inventory
-    from bluefleet.first_scan import StageFailed
-    from bluefleet.inventory import RenderingFailed, render, site_addresses
-    from bluefleet.site_file import SiteFileInvalid
-
-    try:
-        addresses = site_addresses(render(find_inventory(inventory), find_checkout()))
-    except NoCheckout as error:
-        report(str(error), str(Path.cwd()), "Run it in a checkout of the project, on the control machine")
-        raise typer.Exit(2) from error
-    except (RenderingFailed, SiteFileInvalid) as error:
-        report(str(error), str(find_inventory(inventory)), "Run `bluefleet validate`, which names file and line")
-        raise typer.Exit(2) from error
+    addresses, folder = addresses_of("first-scan", inventory)
+    need("first-scan", "httpx", "numpy")
     if addresses.edge is None or addresses.tiled is None:
-        where = str(find_inventory(inventory))
-        report("the site has no acquisition pod or no data pod", where, "Put a host into groups acquisition and data")
-        raise typer.Exit(2)
+        refuse(
+            "the site has no acquisition pod or no data pod", str(folder), "Put hosts into groups acquisition and data"
+        )
+    from bluefleet.first_scan import StageFailed
+
     console = Console(stderr=True)
     try:
         result = _scan(addresses, console)

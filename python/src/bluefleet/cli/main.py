@@ -6,7 +6,7 @@ is large inside its functions: the command has 0.4 s to start. A verb with sub-v
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,18 @@ from typing import Annotated
 
 import typer
 
-MANAGER_SITE_FILE = Path("/etc/bluefleet/fleet.yml")
+from bluefleet.cli._group import Group
+from bluefleet.cli._place import on_the_manager
+
+_EPILOG = """\b
+Exit codes:
+  0  all well
+  1  something failed, is degraded or does not answer
+  2  the request or the site file is invalid; nothing was done
+  3  what runs differs from what is desired (apply --check)
+`exec` ends with the exit code of its command. With --json stdout holds one object also when something goes wrong:
+{"schema_version": 1, "ok": false, "error": {"what", "where", "remedy"}}; words for people are on stderr.
+"""
 _HELP = ("-h", "--help")
 
 
@@ -27,15 +38,18 @@ class Verb:
     local: tuple[str, ...] = ()
     name: str = "app"
     hidden: bool = False
-    # What follows its first word is another program's.
+    # What follows its first word is another program's; of these options the next word is the value.
     passes_on: bool = False
+    valued: tuple[str, ...] = ()
 
     def own(self, arguments: Sequence[str]) -> Sequence[str]:
         """Those of the arguments that are this command's to understand."""
-        if not self.passes_on:
-            return arguments
-        first = next((position for position, word in enumerate(arguments) if not word.startswith("-")), len(arguments))
-        return arguments[:first]
+        end = list(arguments).index("--") if "--" in arguments else len(arguments)
+        if self.passes_on:
+            before = ("", *arguments)
+            words = (n for n, word in enumerate(arguments) if before[n] not in self.valued and not word.startswith("-"))
+            end = min(end, next(words, end))
+        return arguments[:end]
 
     def runs_here(self, arguments: Sequence[str]) -> bool:
         """Say whether the verb with these arguments belongs on the control machine."""
@@ -54,7 +68,12 @@ VERBS = {
     "kill": Verb(_OPERATE, "End instances at once; they stay stopped, too.", name="kill"),
     "logs": Verb("bluefleet.cli.logs", "Show what instances wrote, before they were made anew too."),
     "exec": Verb("bluefleet.cli.execute", "Run a command inside an instance.", passes_on=True),
-    "talk": Verb("bluefleet.cli.talk", "Say a command to the actors of many instances.", passes_on=True),
+    "talk": Verb(
+        "bluefleet.cli.talk",
+        "Say a command to the actors of many instances.",
+        passes_on=True,
+        valued=("--on", "--category", "-c", "--deadline"),
+    ),
     "enable": Verb(_MARK, "Put into use again what was disabled.", name="enable"),
     "disable": Verb(_MARK, "Take nodes or instances out of use, for plans too.", name="disable"),
     "cordon": Verb(_MARK, "Keep nodes or instances as they are: apply leaves them alone.", name="cordon"),
@@ -93,23 +112,24 @@ def choose_site(
 
 def build(arguments: Sequence[str]) -> typer.Typer:
     """Return the command for a command line: the verb in it is real, of all others there is only the help."""
+    used, rest, site_given = _split(arguments)
+    own = VERBS[used].own(rest) if used in VERBS else arguments
     app = typer.Typer(
+        cls=Group,
         callback=choose_site,
+        epilog=_EPILOG,
         no_args_is_help=True,
         # On the manager sudo takes away the environment by which typer's own completion asks; `completion` does it.
         add_completion=False,
         pretty_exceptions_enable=False,
         # Rich would double the time that --help takes.
         rich_markup_mode=None,
-        context_settings={"help_option_names": list(_HELP)},
+        context_settings={"help_option_names": list(_HELP), "obj": "--json" in own},
     )
-    used, rest, site_given = _split(arguments)
     for name, verb in VERBS.items():
         if name != used:
             app.command(name, help=verb.help, hidden=verb.hidden)(_nothing)
-        elif (
-            verb.runs_here(rest) or set(verb.own(rest)) & set(_HELP) or (MANAGER_SITE_FILE.exists() and not site_given)
-        ):
+        elif verb.runs_here(rest) or set(own) & set(_HELP) or (on_the_manager() and not site_given):
             _add(app, name, verb)
         else:
             app.command(
@@ -119,7 +139,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
                     "allow_extra_args": True,
                     "help_option_names": list[str](),
                 },
-            )(_on_the_manager)
+            )(_on_the_manager([name, *rest]))
     return app
 
 
@@ -155,10 +175,14 @@ def _add(app: typer.Typer, name: str, verb: Verb) -> None:
         app.add_typer(of_verb, name=name, help=verb.help)
 
 
-def _on_the_manager(context: typer.Context) -> None:
-    from bluefleet.cli.remote import run_on_manager
+def _on_the_manager(words: Sequence[str]) -> Callable[[typer.Context], None]:
+    # As they were typed: typer takes the first `--` away, which may be the command's that `exec` and `talk` pass on.
+    def call(_: typer.Context) -> None:
+        from bluefleet.cli.remote import run_on_manager
 
-    raise typer.Exit(run_on_manager([context.info_name or "", *context.args]))
+        raise typer.Exit(run_on_manager(words))
+
+    return call
 
 
 def _nothing() -> None:

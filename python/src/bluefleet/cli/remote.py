@@ -1,13 +1,15 @@
 """Runs a verb on the manager, from the control machine: the same verb, over SSH, with its own streams and exit code."""
 
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bluefleet.cli._report import report
+from bluefleet.cli._control import inventory_of, refuse_inventory, rendered
+from bluefleet.cli._fleet import refuse
+from bluefleet.cli._report import answer_error, answers_in_json, report
 
 if TYPE_CHECKING:
     from bluefleet.inventory import Connection
@@ -21,45 +23,57 @@ _NO_COMMAND = 127
 
 def run_on_manager(words: Sequence[str]) -> int:
     """Run `bluefleet <words>` on the manager of the chosen site and return its exit code."""
-    from bluefleet.checkout import NoCheckout, find_checkout, find_inventory
-    from bluefleet.inventory import RenderingFailed, render
     from bluefleet.site_file import SiteFileInvalid, load_site
 
+    folder, checkout = inventory_of(shlex.join(words))
+    found = rendered(folder, checkout)
     try:
-        folder = find_inventory()
-        rendered = render(folder, find_checkout())
-        hosts = load_site(rendered.site_file).hosts
-    except NoCheckout as error:
-        report(str(error), str(Path.cwd()), "Run it on the manager, or in a checkout of the project")
-        return 2
-    except (RenderingFailed, SiteFileInvalid):
-        report(
-            "the inventory does not make sense",
-            str(find_inventory()),
-            "Run `bluefleet validate`, which names file and line",
-        )
-        return 2
+        hosts = load_site(found.site_file).hosts
+    except SiteFileInvalid:
+        refuse_inventory(folder)
     manager = next((name for name, host in hosts.items() if "manager" in host.groups), None)
     if manager is None:
-        report("the site has no manager", str(folder), "Put one host into group manager")
-        return 2
-    connection = rendered.control.connections[manager]
-    code = subprocess.run(ssh_command(connection, words), check=False).returncode
-    if code == _NO_CONNECTION and not connection.local:
+        refuse("the site has no manager", str(folder), "Put one host into group manager")
+    connection = found.control.connections[manager]
+    where = f"{manager} ({connection.address})"
+    code, answered = call_manager(connection, words)
+    if code == _NO_CONNECTION and not connection.local and not answered:
         report(
             f"the manager cannot be reached by SSH, so `bluefleet {shlex.join(words)}` did not run",
-            f"{manager} ({connection.address})",
+            where,
             f"See ssh's own words above; is the host on, and was site.yml run with -i {folder}?",
         )
         return 1
-    if code == _NO_COMMAND:
-        report(
-            "the manager has no command `bluefleet` yet",
-            f"{manager} ({connection.address})",
-            f"Run site.yml -i {folder}",
-        )
+    # A command inside an instance may end with it, too.
+    if code == _NO_COMMAND and words[0] != "exec":
+        report("the manager has no command `bluefleet` yet", where, f"Run site.yml -i {folder}")
         return 1
+    if code and not answered:
+        what = f"`bluefleet {shlex.join(words)}` ended with exit code {code} and gave no answer"
+        answer_error(what, where, "Its own words are on stderr")
     return code
+
+
+def call_manager(connection: "Connection", words: Sequence[str]) -> tuple[int, bool]:
+    """Run it; its exit code, and whether it gave an answer in JSON. Half a line of JSON is none."""
+    command = ssh_command(connection, words)
+    # On a manager that is this machine too, the site is chosen already.
+    environment = {name: value for name, value in os.environ.items() if name != "BLUEFLEET_INVENTORY"}
+    try:
+        if not answers_in_json():
+            return subprocess.run(command, env=environment, check=False).returncode, False
+        answered = False
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+            for line in process.stdout or ():
+                if line.endswith(b"\n"):
+                    answered = True
+                    sys.stdout.buffer.write(line)
+                    sys.stdout.flush()
+    except FileNotFoundError as error:
+        if connection.local:
+            return _NO_COMMAND, False
+        refuse(f"there is no {error.filename} on this machine", "PATH", "Install OpenSSH's client")
+    return process.returncode, answered
 
 
 def ssh_command(connection: "Connection", words: Sequence[str]) -> list[str]:
@@ -85,5 +99,7 @@ def ssh_command(connection: "Connection", words: Sequence[str]) -> list[str]:
         arguments += ["-l", connection.user]
     if connection.key_file:
         arguments += ["-i", connection.key_file]
-    arguments.append("-t" if sys.stdin.isatty() and sys.stdout.isatty() else "-T")
+    # A terminal there would mix words and JSON.
+    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not answers_in_json()
+    arguments.append("-t" if terminal else "-T")
     return [*arguments, connection.address, "--", shlex.join(command)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bluefleet.cli._report import report
+from bluefleet.cli._control import addresses_of
 
 if TYPE_CHECKING:
     from bluefleet.inventory import SiteAddresses
@@ -24,22 +24,7 @@ def site(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Show what a person or a script needs to connect: addresses, URLs, and which files hold the credentials."""
-    from bluefleet.checkout import NoCheckout, find_checkout, find_inventory
-    from bluefleet.inventory import RenderingFailed, render, site_addresses
-    from bluefleet.site_file import SiteFileInvalid
-
-    try:
-        addresses = site_addresses(render(find_inventory(inventory), find_checkout()))
-    except NoCheckout as error:
-        report(str(error), str(Path.cwd()), "Run it in a checkout of the project, on the control machine")
-        raise typer.Exit(2) from error
-    except (RenderingFailed, SiteFileInvalid) as error:
-        report(
-            "the inventory does not make sense",
-            str(find_inventory(inventory)),
-            "Run `bluefleet validate`, which names file and line",
-        )
-        raise typer.Exit(2) from error
+    addresses, _ = addresses_of("site", inventory)
     typer.echo(addresses.model_dump_json() if as_json else "\n".join(_lines(addresses)))
 
 

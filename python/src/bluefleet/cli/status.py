@@ -19,9 +19,19 @@ from bluefleet.cli._fleet import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
     from rich.text import Text
 
-    from bluefleet.fleet import InstanceStatus, NodeStatus, StatusReport
+    from bluefleet.fleet import (
+        DevicesStatus,
+        DocumentService,
+        InstanceStatus,
+        NodeStatus,
+        QueueStatus,
+        StatusReport,
+    )
 
 app = typer.Typer()
 
@@ -83,40 +93,67 @@ def _show(found: "StatusReport") -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("", "state", "health", "up", "restarts", "image", "what is wrong"):
-        table.add_column(heading, no_wrap=heading not in {"what is wrong"})
+    for heading in ("", "state", "up"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("remarks", overflow="fold")
     for node in found.nodes:
         table.add_row(*_node_row(node), style="dim" if node.disabled else "bold")
         for instance in node.instances:
             table.add_row(*_instance_row(instance))
     out = console()
     out.print(table)
-    sick = sum(not node.ok for node in found.nodes)
-    nodes = "1 node" if len(found.nodes) == 1 else f"{len(found.nodes)} nodes"
-    out.print(f"\n{nodes}, {f'{sick} not well' if sick else 'all well'}")
-    devices = found.devices
+    out.print()
+    _show_devices(found.devices, out)
+    _show_queue(found.queue, out)
+    _show_documents(found.documents, out)
+    colour, words = ("green", "all well") if found.ok else ("red", f"not well: {', '.join(found.not_well)}")
+    out.print(f"{_counted(len(found.nodes), 'node')}, {words}", style=colour, markup=False)
+
+
+def _show_devices(devices: "DevicesStatus", out: "Console") -> None:
     words = f": {devices.detail}" if devices.detail else ""
     pending = f" ({', '.join(devices.pending)})" if devices.pending else ""
-    out.print(f"{devices.declared} devices, {devices.state}{pending}{words}", markup=False)
+    out.print(f"{_counted(devices.declared, 'device')}, {devices.state}{pending}{words}", markup=False)
     for device, reason in devices.unreachable.items():
         out.print(f"  {device}: {reason}", style="red", markup=False)
-    if found.documents:
-        said = ("no answer" if one.waiting is None else f"{one.waiting} waiting" for one in found.documents)
-        parts = (f"{one.name} {words}" for one, words in zip(found.documents, said, strict=True))
+
+
+def _show_queue(queue: "QueueStatus | None", out: "Console") -> None:
+    if queue is None:
+        return
+    does = "runs" if queue.state == "executing_queue" else f"is {queue.state}"
+    now = f"{queue.running} {does}" if queue.running else queue.state
+    out.print(f"queue: {now}, {_counted(queue.waiting, 'plan')} waiting", markup=False)
+    if queue.failed:
+        failed = queue.failed
+        runs = f", run {', '.join(uid[:8] for uid in failed.runs)}" if failed.runs else ""
+        words = f"  {failed.name} {failed.exit_status} at {failed.ended:%Y-%m-%d %H:%M:%S} UTC{runs}"
+        out.print(words + (f": {failed.reason}" if failed.reason else ""), style="yellow", markup=False)
+        out.print("  the queue stopped; the plan waits in it again, and runs when the queue is started", markup=False)
+
+
+def _show_documents(services: "Sequence[DocumentService]", out: "Console") -> None:
+    if services:
+        said = ("no answer" if one.waiting is None else f"{one.waiting} waiting" for one in services)
+        parts = (f"{one.name} {words}" for one, words in zip(services, said, strict=True))
         out.print(f"documents: {', '.join(parts)}", markup=False)
-    for one in found.documents:
+    for one in services:
         if one.reason:
             out.print(f"  {one.name}: {one.reason}", style="red", markup=False)
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _node_row(node: "NodeStatus") -> list["str | Text"]:
     state = _coloured("answers", "green") if node.reachable else _coloured("no answer", "red")
-    wrong = [f"{node.reason}. {node.remedy}"] if node.reason else []
-    wrong += [*node.problems, *(one.words for one in node.overrides)]
-    wrong += [f"{node.busy} works on it"] if node.busy else []
-    version = f"engine {node.engine_version}" if node.engine_version else ""
-    disk = f"{node.disk.free / 2**30:.0f} GB free" if node.disk else ""
-    return [f"{node.name} ({node.address})", state, disk, "", "", version, "; ".join(wrong)]
+    words = [f"{node.reason}. {node.remedy}"] if node.reason else []
+    words += [*node.problems, *(one.words for one in node.overrides)]
+    words += [f"{node.busy} works on it"] if node.busy else []
+    words += [f"{node.disk.free / 2**30:.0f} GB free"] if node.disk else []
+    words += [f"engine {node.engine_version}"] if node.engine_version else []
+    return [f"{node.name} ({node.address})", state, "", _literally("; ".join(words))]
 
 
 def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
@@ -126,16 +163,26 @@ def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
     words = [instance.reason] if instance.reason else []
     words += [one.words for one in instance.overrides if one.instance and one.words not in instance.reason]
     silent = len(instance.devices_silent)
-    words += [f"{silent} of {instance.devices} devices do not answer"] if silent else []
+    words += [f"{silent} of {_counted(instance.devices, 'device')} {_do(silent)} not answer"] if silent else []
+    words += [f"restarted {instance.restarts} times"] if instance.restarts and instance.state == "running" else []
     return [
         f"  {instance.name}",
-        _coloured(instance.state, colour),
-        _coloured(instance.health or "-", colour),
+        # What is healthy, unhealthy or starting runs.
+        _coloured(instance.health if instance.state == "running" and instance.health else instance.state, colour),
         _uptime(instance.uptime_seconds),
-        str(instance.restarts or "-"),
-        instance.digest.removeprefix("sha256:")[:12] or "-",
-        "; ".join(words),
+        _literally("; ".join(words)),
     ]
+
+
+def _do(number: int) -> str:
+    return "does" if number == 1 else "do"
+
+
+def _literally(text: str) -> "Text":
+    """Words of others may hold what rich would take for markup."""
+    from rich.text import Text
+
+    return Text(text, style="not bold")
 
 
 def _coloured(text: str, colour: str) -> "Text":

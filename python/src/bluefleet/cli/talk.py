@@ -53,7 +53,9 @@ def talk(
 
 
 def _show_reply(target: "Target", reply: "Reply") -> None:
-    typer.echo(f"{target.label} | {_keywords(reply.keywords)}")
+    # The first reply of a command often says no more than that it runs.
+    if reply.keywords:
+        typer.echo(f"{target.label} | {_keywords(reply.keywords)}")
 
 
 def _say_nothing(target: "Target", reply: "Reply") -> None:

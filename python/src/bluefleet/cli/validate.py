@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bluefleet.cli._report import report
+from bluefleet.cli._control import inventory_of
+from bluefleet.cli._fleet import INVALID, refuse
 
 app = typer.Typer()
 
@@ -30,24 +31,20 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Check an inventory before any host is touched: exit code 0 when it makes sense, 2 when it does not."""
-    from bluefleet.checkout import NoCheckout, find_checkout, find_inventory
-    from bluefleet.inventory import RenderingFailed, render, validate_inventory, validate_site_file
+    from bluefleet.inventory import RenderingFailed, everything_wrong, validate_inventory, validate_site_file
 
+    folder, checkout = inventory_of("validate", inventory)
+    whole = True
     try:
-        checkout, folder = find_checkout(), find_inventory(inventory)
-        findings = [] if site_file else validate_inventory(folder, checkout)
-        if not static and not findings:
-            rendered = site_file or render(folder, checkout, afresh=True).site_file
-            findings = validate_site_file(folder, rendered, checkout)
-    except NoCheckout as error:
-        report(str(error), str(Path.cwd()), "Run it in a checkout of the project")
-        raise typer.Exit(2) from error
+        if site_file:
+            findings = validate_site_file(folder, site_file, checkout)
+        elif static:
+            findings = validate_inventory(folder, checkout)
+        else:
+            findings, whole = everything_wrong(folder, checkout)
     except RenderingFailed as error:
         typer.echo(str(error), err=True)
-        report(
-            "Ansible cannot template this inventory", str(find_inventory(inventory)), "Mend what Ansible names above"
-        )
-        raise typer.Exit(2) from error
+        refuse("Ansible cannot template this inventory", str(folder), "Mend what Ansible names above")
     if as_json:
         import json
 
@@ -56,11 +53,17 @@ def validate(
              "value": each.value, "says": each.says, "remedy": each.remedy}
             for each in findings
         ]  # fmt: skip
-        typer.echo(json.dumps({"schema_version": 1, "inventory": str(folder), "findings": listed}, default=str))
+        typer.echo(
+            json.dumps(
+                {"schema_version": 1, "ok": not findings, "inventory": str(folder), "findings": listed}, default=str
+            )
+        )
     for finding in findings:
         typer.echo(str(finding), err=True)
     if findings:
         one = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
         typer.echo(f"{one} wrong in {folder}; no host was touched.", err=True)
-        raise typer.Exit(2)
+        if not whole:
+            typer.echo("Ansible can't template it as it is: what it makes of the variables is checked then.", err=True)
+        raise typer.Exit(INVALID)
     typer.echo(f"{folder} makes sense.", err=True)

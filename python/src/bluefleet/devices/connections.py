@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+import re
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,16 @@ CONNECT_DEADLINE = 5.0
 # A live device answers all its PVs anew in under 50 ms; a plan should not wait long to be refused.
 CHECK_DEADLINE = 2.0
 RETRY_INTERVAL = 10.0
+
+# What ophyd-async says of a PV that answers, with another type than the device's class has.
+_WRONG_TYPE = re.compile(r"(\S+) with inferred datatype (.+) cannot be coerced to (.+)")
+_TYPES = {
+    "float": "a float",
+    "int": "an integer (int)",
+    "str": "a text (str)",
+    "bool": "true or false (bool)",
+    "str | SubsetEnum | StrictEnum": "a choice (str)",
+}
 
 
 @runtime_checkable
@@ -160,7 +171,7 @@ async def _why_not(device: Any, deadline: float) -> str | None:
     try:
         await asyncio.wait_for(connect(), deadline + 1)
     except NotConnectedError as error:
-        return f"no answer from {', '.join(_sources(error)) or error} within {deadline:g} s"
+        return "; ".join(_reasons(error, deadline)) or str(error)
     except TimeoutError:
         return f"no connection within {deadline:g} s"
     except Exception as error:  # noqa: BLE001  (a device class is foreign code: it may raise anything)
@@ -186,11 +197,27 @@ def _process_variables(device: AsyncDevice) -> list[str]:
     return own + [found for _, child in device.children() for found in _process_variables(child)]
 
 
-def _sources(error: NotConnectedError) -> list[str]:
-    """The PVs inside ophyd-async's nested error."""
+def _reasons(error: NotConnectedError, deadline: float) -> list[str]:
+    """What ophyd-async's nested error says in words: PVs that didn't answer, then those that answered something else."""
+    causes = list(_causes(error))
+    silent = [str(each).strip().removeprefix("ca://") for each in causes if isinstance(each, NotConnectedError)]
+    others = [_in_words(each) for each in causes if not isinstance(each, NotConnectedError)]
+    return [f"no answer from {', '.join(silent)} within {deadline:g} s", *others] if silent else others
+
+
+def _causes(error: NotConnectedError) -> Iterator[Exception]:
     if not error.sub_errors:
-        return [str(error).strip().removeprefix("ca://")]
-    found: list[str] = []
+        yield error
     for inner in error.sub_errors.values():
-        found += _sources(inner) if isinstance(inner, NotConnectedError) else [str(inner)]
-    return found
+        if isinstance(inner, NotConnectedError):
+            yield from _causes(inner)
+        else:
+            yield inner
+
+
+def _in_words(error: Exception) -> str:
+    found = _WRONG_TYPE.fullmatch(str(error).strip())
+    if found is None:
+        return f"{type(error).__name__}: {error}"
+    name, is_, declared = found.groups()
+    return f"wrong type: {name} is {_TYPES.get(is_, is_)}, and the device declares {_TYPES.get(declared, declared)}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import numpy as np
 from ophyd_async.core import (
@@ -27,7 +27,7 @@ from ophyd_async.core import (
     observe_value,
 )
 from ophyd_async.core import StandardReadableFormat as Format
-from ophyd_async.epics.core import EpicsDevice, PvSuffix
+from ophyd_async.epics.core import EpicsDevice, PvSuffix, epics_signal_r, epics_signal_rw
 
 # mini_beamline measures every 0.5 s and its dot image every 2 s; ten periods without a value mean it has stopped.
 NEW_VALUE_DEADLINE = 20.0
@@ -64,7 +64,7 @@ class Axis(EpicsDevice, StandardReadable, StandardMovable[float]):
 class _Named(StandardReadable):
     """Gives the value that matters the device's own name: a column ``pinhole`` and not ``pinhole-counts``."""
 
-    def _main_signal(self) -> SignalR[float]:
+    def _main_signal(self) -> SignalR[Any]:
         raise NotImplementedError
 
     def set_name(self, name: str, *, child_name_separator: str | None = None) -> None:
@@ -107,28 +107,54 @@ class Spot(EpicsDevice, _MeasuresOnItsOwn):
         return self.total
 
 
-class ReadOnlySignal(EpicsDevice, _Named):
-    """One number that is only read; the prefix is the whole PV name."""
+# What `type` may say, as an inventory writes it.
+_TYPES: dict[str, type[Any]] = {each.__name__: each for each in (float, int, str, bool)}
 
-    value: Annotated[SignalR[float], PvSuffix(""), Format.HINTED_UNCACHED_SIGNAL]
 
-    def _main_signal(self) -> SignalR[float]:
+def _datatype(type_: str | None) -> type[Any]:
+    """The datatype of a signal; without one ophyd-async takes what the PV has when it connects."""
+    if type_ is not None and type_ not in _TYPES:
+        raise ValueError(f"type {type_!r} is none of {', '.join(_TYPES)}; without a type it is the PV's own")
+    # Its signals take None, though their signature doesn't say so.
+    return cast("type[Any]", None if type_ is None else _TYPES[type_])
+
+
+class ReadOnlySignal(_Named):
+    """One value that is only read; the prefix is the whole PV name.
+
+    :param type: float, int, str or bool, when the PV must be that. Without it the value is as the PV has it: a number
+        with or without fraction, a text, the word of a choice. An array of characters is a text only with ``str``, and
+        a choice of two is true or false only with ``bool``.
+    """
+
+    def __init__(self, prefix: str, name: str = "", *, type: str | None = None) -> None:  # noqa: A002  (the inventory's word)
+        with self.add_children_as_readables(Format.HINTED_UNCACHED_SIGNAL):
+            self.value: SignalR[Any] = epics_signal_r(_datatype(type), prefix)
+        super().__init__(name=name)
+
+    def _main_signal(self) -> SignalR[Any]:
         return self.value
 
 
-class SettableSignal(EpicsDevice, StandardReadable, StandardMovable[float]):
-    """One number that is read and set; the prefix is the whole PV name and a put ends when the IOC says so."""
+class SettableSignal(StandardReadable, StandardMovable[Any]):
+    """One value that is read and set; the prefix is the whole PV name and a put ends when the IOC says so.
 
-    value: Annotated[SignalRW[float], PvSuffix(""), Format.HINTED_UNCACHED_SIGNAL]
+    :param type: as for ReadOnlySignal
+    """
+
+    def __init__(self, prefix: str, name: str = "", *, type: str | None = None) -> None:  # noqa: A002  (the inventory's word)
+        with self.add_children_as_readables(Format.HINTED_UNCACHED_SIGNAL):
+            self.value: SignalRW[Any] = epics_signal_rw(_datatype(type), prefix)
+        super().__init__(name=name)
 
     @cached_property
-    def movable_logic(self) -> MovableLogic[float]:
+    def movable_logic(self) -> MovableLogic[Any]:
         return _Settable(setpoint=self.value, readback=self.value)
 
 
 @dataclass
-class _Settable(MovableLogic[float]):
-    async def move(self, new_position: float, timeout: TimeoutCalculator) -> None:
+class _Settable(MovableLogic[Any]):
+    async def move(self, new_position: Any, timeout: TimeoutCalculator) -> None:
         await self.setpoint.set(new_position, timeout=timeout())
 
 

@@ -9,7 +9,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -77,16 +77,19 @@ class Verifier:
 
     def _resolve(self, reference: str) -> str:
         RunReference.parse(reference)
-        answers: list[str] = []
-        answered = False
+        without: dict[str, str] = {}
+        silent: dict[str, str] = {}
         for place in self._places:
             try:
                 return self._ask(place, reference).run
-            except (RunNotFound, Unavailable) as error:
-                answers.append(f"{place.name}: {error}")
-                answered = answered or isinstance(error, RunNotFound)
-        text = "; ".join(answers)
-        raise RunNotFound(text) if answered else Unavailable(text)
+            except RunNotFound as error:
+                without[place.name] = str(error)
+            except Unavailable as error:
+                silent[place.name] = str(error)
+        troubles = [f"{name} does not answer: {error}" for name, error in silent.items()]
+        if not without:
+            raise Unavailable("; ".join(troubles))
+        raise RunNotFound("; ".join([_nowhere(reference, without), *troubles]))
 
     def _compare(self, run: str) -> Verdict:
         held: dict[str, RunDigest | None] = {}
@@ -103,7 +106,7 @@ class Verifier:
                 (notes if place in self._places[:2] else differences).append(f"{place.name}: {error}")
         measure = next((name for name in held if held[name] is not None), None)
         if measure is None:
-            raise RunNotFound(f"no place holds run {run}: {'; '.join([*differences, *notes])}")
+            raise RunNotFound(f"run {run} is gone: {'; '.join([*differences, *notes])}")
         expected = held[measure] or RunDigest(run=run)
         if measure not in {place.name for place in self._places[:2]}:
             differences.append("neither spool nor Kafka holds it: there is nothing to measure the databases by")
@@ -137,6 +140,14 @@ class Verifier:
             raise Unavailable(reason or f"{error.url} answers {error.code} {error.reason}") from error
         except (OSError, ValueError) as error:
             raise Unavailable(f"{place.url}: {error}") from error
+
+
+def _nowhere(reference: str, without: Mapping[str, str]) -> str:
+    """That none of these has it, once, and what is more than that in the words of each."""
+    *others, last = without
+    places = f"{', '.join(others)} and {last}" if others else last
+    more = [f"{name}: {said}" for name, said in without.items() if not said.startswith(("no run", "0 runs"))]
+    return f"no run {reference} in {places}" + (f" ({'; '.join(more)})" if more else "")
 
 
 def differing(expected: RunDigest, found: RunDigest, measure: str) -> list[str]:

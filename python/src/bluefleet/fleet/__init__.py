@@ -13,8 +13,7 @@ from bluefleet.fleet._actor_wire import (
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call
-from bluefleet.fleet._devices import database, devices_report, devices_status, join
-from bluefleet.fleet._document_path import document_path
+from bluefleet.fleet._devices import database, devices_report, join
 from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
 from bluefleet.fleet._images import images_report
@@ -33,6 +32,7 @@ from bluefleet.fleet._report import (
     DevicesResult,
     DevicesStatus,
     DocumentService,
+    FailedPlan,
     HistoryReport,
     ImagePlace,
     ImagesReport,
@@ -41,13 +41,14 @@ from bluefleet.fleet._report import (
     NodeResult,
     NodeStatus,
     OperationReport,
+    QueueStatus,
     StatusReport,
     StepResult,
 )
 from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
-from bluefleet.fleet._status import instances_status, status, status_of
+from bluefleet.fleet._status import Beside, instances_status, look_beside, status, status_of
 from bluefleet.fleet._talk import (
     ActorLinks,
     NoActor,
@@ -70,6 +71,7 @@ __all__ = [
     "ActorUnreachable",
     "ApplyReport",
     "Backoff",
+    "Beside",
     "Call",
     "Chosen",
     "CommandInvalid",
@@ -78,6 +80,7 @@ __all__ = [
     "DevicesResult",
     "DevicesStatus",
     "DocumentService",
+    "FailedPlan",
     "HistoryEntry",
     "HistoryReport",
     "ImagePlace",
@@ -96,6 +99,7 @@ __all__ = [
     "OverrideKind",
     "Overrides",
     "Patience",
+    "QueueStatus",
     "Reconciled",
     "Reconciler",
     "Reply",
@@ -121,9 +125,7 @@ __all__ = [
     "cordon",
     "database",
     "devices_report",
-    "devices_status",
     "disable",
-    "document_path",
     "drift",
     "enable",
     "endpoint",
@@ -134,6 +136,7 @@ __all__ = [
     "instances_status",
     "join",
     "logs",
+    "look_beside",
     "operate",
     "plan",
     "select",

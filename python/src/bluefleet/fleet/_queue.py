@@ -46,6 +46,15 @@ class QueueState:
     running: RunningPlan | None
 
 
+@dataclass(frozen=True, slots=True)
+class QueueStanding:
+    """What the queue does: its own word for it, the name of the plan that runs, and the items that wait."""
+
+    state: str
+    running: str
+    waiting: list[Mapping[str, Any]]
+
+
 class Queue:
     """One site's queue."""
 
@@ -80,6 +89,15 @@ class Queue:
         busy = status["manager_state"] in {"executing_queue", "paused"} or status["running_item_uid"] is not None
         known = frozenset(self._ask("GET", "devices/allowed")["devices_allowed"]) if is_open else frozenset[str]()
         return QueueState(open=is_open, idle=idle, known=known, running=self._running() if busy else None)
+
+    def standing(self) -> QueueStanding:
+        """What it does. Raises QueueError."""
+        status = self._ask("GET", "status")
+        queued = self._ask("GET", "queue/get") if status["items_in_queue"] or status["running_item_uid"] else {}
+        running: Mapping[str, Any] = queued.get("running_item") or {}
+        return QueueStanding(
+            str(status["manager_state"]), str(running.get("name") or ""), list(queued.get("items") or ())
+        )
 
     def reload_devices(self) -> None:
         """Make the worker load the device database; returns when it has. Raises QueueError."""

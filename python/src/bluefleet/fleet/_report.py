@@ -108,6 +108,25 @@ class DocumentService(_Report):
         return not self.reason
 
 
+class FailedPlan(_Report):
+    """A plan that did not come to its end; it waits in the queue again, and runs again when that is started."""
+
+    name: str
+    exit_status: str = Field(description="The queue's word for it: failed, aborted, halted")
+    ended: datetime
+    runs: list[str] = Field(description="Uids of the runs that it had opened")
+    reason: str = Field(description="In the words of what went wrong")
+
+
+class QueueStatus(_Report):
+    """The queue of plans. A plan that failed is no trouble of the fleet: the queue waits for a person to decide."""
+
+    state: str = Field(description="The queue's own word for it: idle, executing_queue, paused …")
+    waiting: int = Field(description="How many plans wait")
+    running: str = Field(description="The plan that runs; empty when none does")
+    failed: FailedPlan | None = Field(description="The plan that failed last, as long as the queue stands still for it")
+
+
 class StatusReport(_Report):
     """The fleet, worst first, and what depends on it."""
 
@@ -117,6 +136,19 @@ class StatusReport(_Report):
     nodes: list[NodeStatus]
     devices: DevicesStatus
     documents: list[DocumentService]
+    queue: QueueStatus | None = Field(default=None, description="None without an acquisition pod, or an answer of it")
+
+    @property
+    def not_well(self) -> list[str]:
+        """What is not well, by name, worst first; `ok` is that there is nothing."""
+        names: list[str] = []
+        for node in self.nodes:
+            sick = [f"{node.name}/{instance.name}" for instance in node.instances if not instance.ok]
+            if not node.ok:
+                names += [node.name] if not node.reachable or node.problems or not sick else sick
+        names += ["queue"] if self.devices.state == "unknown" else []
+        names += [f"device {name}" for name in self.devices.unreachable]
+        return names + [service.name for service in self.documents if not service.ok]
 
 
 class StepResult(_Report):

@@ -16,9 +16,17 @@ from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._lock import owner
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._plan import drift, instance_of
+from bluefleet.fleet._queue_status import queue_status
 from bluefleet.fleet._refused_devices import silenced_devices
 from bluefleet.fleet._render import endpoint, selection
-from bluefleet.fleet._report import DevicesStatus, DocumentService, InstanceStatus, NodeStatus, StatusReport
+from bluefleet.fleet._report import (
+    DevicesStatus,
+    DocumentService,
+    InstanceStatus,
+    NodeStatus,
+    QueueStatus,
+    StatusReport,
+)
 from bluefleet.fleet._selection import Chosen, Selection, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
@@ -45,28 +53,42 @@ async def status(
         async with room:
             return (await looking.at(one)).status
 
-    devices = asyncio.create_task(asyncio.to_thread(devices_status, site, settings, deadline=deadline))
-    documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
+    beside = asyncio.create_task(look_beside(site, settings, deadline=deadline))
     found = await asyncio.gather(*(look(one) for one in chosen or select(site)))
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
-    return status_of(site, known.overrides, found, await devices, await documents)
+    return status_of(site, known.overrides, found, await beside)
 
 
-def status_of(
-    site: Site,
-    overrides: Overrides,
-    nodes: Sequence[NodeStatus],
-    devices: DevicesStatus,
-    documents: Sequence[DocumentService],
-) -> StatusReport:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What depends on the nodes: devices, the document path, the queue."""
+
+    devices: DevicesStatus
+    documents: list[DocumentService] = field(default_factory=list[DocumentService])
+    queue: QueueStatus | None = None
+
+
+async def look_beside(site: Site, settings: Settings, *, deadline: float) -> Beside:
+    """Ask the queue and the services of the document path, all at once, each with `deadline` seconds to answer."""
+    devices, documents, queue = await asyncio.gather(
+        asyncio.to_thread(devices_status, site, settings, deadline=deadline),
+        asyncio.to_thread(document_path, site, settings, deadline=deadline),
+        asyncio.to_thread(queue_status, site, settings, deadline=deadline),
+    )
+    return Beside(devices, documents, queue)
+
+
+def status_of(site: Site, overrides: Overrides, nodes: Sequence[NodeStatus], beside: Beside) -> StatusReport:
     """The report of what was found."""
     silenced = silenced_devices(site, overrides)
-    troubled = {name: reason for name, reason in devices.unreachable.items() if name not in silenced}
-    known = devices.model_copy(update={"unreachable": troubled})
+    troubled = {name: reason for name, reason in beside.devices.unreachable.items() if name not in silenced}
+    known = beside.devices.model_copy(update={"unreachable": troubled})
     ordered = sorted((_with_devices(site, node, known.unreachable) for node in nodes), key=_badness)
-    ok = all(part.ok for part in (*nodes, known, *documents))
-    return StatusReport(site=site.site, ok=ok, nodes=ordered, devices=known, documents=list(documents))
+    report = StatusReport(
+        site=site.site, ok=True, nodes=ordered, devices=known, documents=beside.documents, queue=beside.queue
+    )
+    return report.model_copy(update={"ok": not report.not_well})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,19 @@
 
 from bluefleet.inventory._addresses import SiteAddresses, site_addresses
 from bluefleet.inventory._finding import Finding
-from bluefleet.inventory._rendering import Connection, Rendered, RenderingFailed, render
+from bluefleet.inventory._rendering import AnsibleMissing, Connection, Rendered, RenderingFailed, render
 from bluefleet.inventory._source import Inventory
-from bluefleet.inventory._validation import validate_inventory, validate_site_file
+from bluefleet.inventory._validation import everything_wrong, validate_inventory, validate_site_file
 
 __all__ = [
+    "AnsibleMissing",
     "Connection",
     "Finding",
     "Inventory",
     "Rendered",
     "RenderingFailed",
     "SiteAddresses",
+    "everything_wrong",
     "render",
     "site_addresses",
     "validate_inventory",

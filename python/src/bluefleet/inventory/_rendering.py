@@ -21,6 +21,10 @@ class RenderingFailed(Exception):
     """Ansible did not render the site file; the message is what Ansible said."""
 
 
+class AnsibleMissing(RenderingFailed):
+    """Nobody is there to be asked."""
+
+
 class Connection(BaseModel):
     """How the control machine reaches a host: Ansible's variables, templated."""
 
@@ -91,7 +95,7 @@ def _run_playbook(folder: Path, checkout: Path) -> None:
     beside = Path(sys.executable).with_name("ansible-playbook")
     program = str(beside) if beside.exists() else shutil.which("ansible-playbook")
     if program is None:
-        raise RenderingFailed("there is no ansible-playbook on this machine; .ci/bootstrap installs it")
+        raise AnsibleMissing("there is no ansible-playbook on this machine; .ci/bootstrap installs it")
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
     try:
         done = subprocess.run(

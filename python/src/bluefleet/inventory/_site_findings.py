@@ -6,13 +6,13 @@ from typing import Any, cast
 
 import yaml
 
-from bluefleet.inventory._classes import class_problems
+from bluefleet.inventory._classes import class_problems, plan_problems
 from bluefleet.inventory._finding import Finding
 from bluefleet.inventory._source import Inventory
 from bluefleet.inventory._specs import Roles
 from bluefleet.inventory._values import Values
 from bluefleet.inventory._yaml import line_at
-from bluefleet.model import Location, Problem, Site
+from bluefleet.model import Location, Partial, Problem, Site
 from bluefleet.model import dotted as written
 from bluefleet.site_file import SiteFileInvalid, load_site
 
@@ -24,22 +24,24 @@ _NODE_VARIABLES = {
     "address": "ansible_host",
 }
 _SITE_VARIABLES = {"site": "site_name", "registry": "registry", "acquisition": "acquisition_packages"}
+_ACQUISITION_VARIABLES = {"packages": "acquisition_packages", "plans": "acquisition_plans"}
 
 # What answers as Mongo; `mongodb` is an image that is published, in images/versions.yml.
 _PROVIDER = "image_mongo_provider"
 
 
 def site_findings(inventory: Inventory, roles: Roles, site_file: Path, checkout: Path) -> Iterator[Finding]:
-    """Check the site file; its shape first, then what its parts say of each other."""
+    """Check the site file: its shape, then what those of its parts that have one say of each other."""
+    problems: list[Problem] = []
     try:
-        site = load_site(site_file)
-        problems: list[Problem] = []
+        partial = Partial(load_site(site_file))
     except SiteFileInvalid as error:
-        site, problems = error.site, error.problems
-    if site is not None:
-        problems += class_problems(site, checkout)
-        problems += _service_port_problems(site, roles)
-        problems += _remote_digest_problems(site, inventory, roles)
+        partial, problems = error.partial, error.problems
+    if partial is not None:
+        problems += partial.as_written(class_problems(partial.site, checkout))
+        problems += partial.as_written(plan_problems(partial.site, checkout))
+        problems += partial.as_written(_service_port_problems(partial.site, roles))
+        problems += partial.as_written(_remote_digest_problems(partial.site, inventory, roles))
     names = _Names(site_file)
     told: set[str] = set()
     for problem in problems:
@@ -157,8 +159,8 @@ def _origin(names: _Names, location: Location) -> tuple[str | None, str | None, 
             return name, "ansible_host", ()
         case ("images", str(key), *_):
             return None, "site_published_images", (key,)
-        case ("acquisition", "packages", *rest):
-            return None, _SITE_VARIABLES["acquisition"], tuple(rest)
+        case ("acquisition", str(key), *rest) if key in _ACQUISITION_VARIABLES:
+            return None, _ACQUISITION_VARIABLES[key], tuple(rest)
         case (str(key), *_):
             return None, _SITE_VARIABLES.get(key), ()
         case _:

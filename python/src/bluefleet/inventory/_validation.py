@@ -12,6 +12,7 @@ from bluefleet.inventory._host_rules import (
     transport_findings,
 )
 from bluefleet.inventory._public_keys import public_key_findings
+from bluefleet.inventory._rendering import RenderingFailed, render
 from bluefleet.inventory._site_findings import site_findings
 from bluefleet.inventory._source import Inventory
 from bluefleet.inventory._specs import Roles
@@ -39,6 +40,25 @@ def validate_inventory(folder: Path, checkout: Path) -> list[Finding]:
         *file_findings(values),
         *secret_findings(roles, values.path("site_secrets_dir", ".state/secrets")),
     ]
+
+
+def everything_wrong(folder: Path, checkout: Path) -> tuple[list[Finding], bool]:
+    """Check the files, and what Ansible renders from them; whether it could is the second answer.
+
+    What the files alone explain is told once, in their words. Raises RenderingFailed when they explain nothing.
+    """
+    findings = validate_inventory(folder, checkout)
+    if not Inventory(folder).hosts:
+        return findings, False
+    try:
+        rendered = render(folder, checkout, afresh=True)
+    except RenderingFailed:
+        if not findings:
+            raise
+        return findings, False
+    told = {(finding.file, finding.line) for finding in findings}
+    of_site = validate_site_file(folder, rendered.site_file, checkout)
+    return [*findings, *(finding for finding in of_site if (finding.file, finding.line) not in told)], True
 
 
 def validate_site_file(folder: Path, site_file: Path, checkout: Path) -> list[Finding]:

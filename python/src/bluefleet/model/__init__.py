@@ -7,6 +7,7 @@ from bluefleet.model._device import Device
 from bluefleet.model._instance import Actor, Health, Instance, Port, Twin, Ulimit, Volume
 from bluefleet.model._names import DeviceName, HostName, InstanceName, SiteName
 from bluefleet.model._node import Host, Node, Transport
+from bluefleet.model._partial import Partial, well_shaped
 from bluefleet.model._problems import Location, Problem, dotted, shape_problems
 from bluefleet.model._rules import did_you_mean, site_problems
 from bluefleet.model._services import Acquisition, Image, Kafka, Pod, Pods, Registry
@@ -26,6 +27,7 @@ __all__ = [
     "Kafka",
     "Location",
     "Node",
+    "Partial",
     "PlacedDevice",
     "Pod",
     "Pods",
@@ -43,4 +45,5 @@ __all__ = [
     "schema_text",
     "shape_problems",
     "site_problems",
+    "well_shaped",
 ]

@@ -107,6 +107,10 @@ ClassPath = Annotated[
     str,
     _Named(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", "a dotted Python path such as bluefleet.devices.Axis"),
 ]
+ModulePath = Annotated[
+    str,
+    _Named(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "a module as Python imports it, such as beamline7.plans"),
+]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
 Digest = Annotated[str, StringConstraints(pattern=rf"^{_DIGEST}$")]
 Reference = Annotated[str, AfterValidator(check_reference)]

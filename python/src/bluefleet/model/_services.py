@@ -3,7 +3,7 @@
 from pydantic import Field, model_validator
 
 from bluefleet.model._base import Declared
-from bluefleet.model._names import AbsolutePath, Address, Digest, HostName, Reference
+from bluefleet.model._names import AbsolutePath, Address, Digest, HostName, ModulePath, Reference
 
 
 class Image(Declared):
@@ -59,6 +59,10 @@ class Acquisition(Declared):
 
     packages: list[str] = Field(
         default_factory=list, description="Pinned requirements or paths of the site's own plans and device classes"
+    )
+    plans: list[ModulePath] = Field(
+        default_factory=list[str],
+        description="Modules of those packages whose plans can be queued, such as beamline7.plans",
     )
 
 

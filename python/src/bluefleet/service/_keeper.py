@@ -12,8 +12,8 @@ from typing import Any
 from bluefleet.fleet import (
     SERVICE,
     Backoff,
+    Beside,
     DevicesStatus,
-    DocumentService,
     NodeStatus,
     Overrides,
     Reconciled,
@@ -22,9 +22,8 @@ from bluefleet.fleet import (
     State,
     StateUnusable,
     StatusReport,
-    devices_status,
-    document_path,
     history,
+    look_beside,
     status_of,
     watch,
 )
@@ -74,8 +73,7 @@ class Keeper:
         backoff = Backoff(chosen.first_pause, chosen.longest_pause, chosen.tries, chosen.steady)
         self._reconciler = Reconciler(settings, backoff, deadline=chosen.deadline, interrupt_runs=chosen.interrupt_runs)
         self._overrides = Overrides()
-        self._devices = DevicesStatus(state="unknown", detail="not asked yet", declared=0, pending=[])
-        self._documents: list[DocumentService] = []
+        self._beside = Beside(DevicesStatus(state="unknown", detail="not asked yet", declared=0, pending=[]))
         self._looks: dict[str, Reconciled] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -107,7 +105,7 @@ class Keeper:
     def status(self) -> StatusReport:
         """The fleet as it was seen last."""
         nodes = [self._looks[node.name].node if node.name in self._looks else _unseen(node) for node in self.site.nodes]
-        return status_of(self.site, self._overrides, nodes, self._devices, self._documents)
+        return status_of(self.site, self._overrides, nodes, self._beside)
 
     def waiting(self) -> dict[str, str]:
         """Why instances that are not well are left alone for now, by node/instance."""
@@ -198,20 +196,14 @@ class Keeper:
     async def _round(self) -> None:
         """What concerns the site as a whole: its queue, its sinks."""
         while True:
-            site, deadline = self.site, self._chosen.deadline
-            before = (self._devices, self._documents)
-            self._devices, self._documents = await asyncio.gather(
-                asyncio.to_thread(devices_status, site, self._settings, deadline=deadline),
-                asyncio.to_thread(document_path, site, self._settings, deadline=deadline),
-            )
+            found = await look_beside(self.site, self._settings, deadline=self._chosen.deadline)
+            before, self._beside = self._beside, found
             self._beat = time.monotonic()
-            if (self._devices, [one.reason for one in self._documents]) != (
-                before[0],
-                [one.reason for one in before[1]],
-            ):
+            if _standing(before) != _standing(found):
                 data = {
-                    "devices": self._devices.model_dump(mode="json"),
-                    "documents": [one.model_dump(mode="json") for one in self._documents],
+                    "devices": found.devices.model_dump(mode="json"),
+                    "documents": [one.model_dump(mode="json") for one in found.documents],
+                    "queue": found.queue and found.queue.model_dump(mode="json"),
                 }
                 self._events.tell("site", data)
             await asyncio.sleep(self._chosen.period)
@@ -282,6 +274,11 @@ class Keeper:
 
 def _lasting(node: NodeStatus) -> dict[str, Any]:
     return node.model_dump(exclude=_VOLATILE) | {"busy": bool(node.busy)}
+
+
+def _standing(beside: Beside) -> tuple[object, ...]:
+    # How many documents wait is another number at each look.
+    return beside.devices, beside.queue, [(one.name, one.reason) for one in beside.documents]
 
 
 def _unseen(node: Node) -> NodeStatus:

@@ -1,4 +1,4 @@
-"""What a killed `docker compose up` leaves of a service that it was making anew is found, and is in nobody's way."""
+"""What the module says of a pod: what a killed `docker compose up` left of it, and whether a plan runs in it."""
 
 import json
 import re
@@ -68,6 +68,10 @@ class Answers(BaseHTTPRequestHandler):
         return next(each for each in self.server.containers if each["Id"] == number)
 
     def do_GET(self) -> None:
+        if self.path.endswith("json") and "/containers/json" not in self.path:
+            status = "starting" if self._asked().get("starts") else "healthy"
+            self._answer(200, {"State": {"Status": "running", "Health": {"Status": status}}})
+            return
         self._answer(200, self.server.containers)
 
     def do_DELETE(self) -> None:
@@ -76,6 +80,10 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = self._asked()
+        if "/restart" in self.path:
+            asked.update(State="running", Status="Up 1 second (healthy)")
+            self._answer(204)
+            return
         name = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)["name"][0]
         if name in self.server.names():
             self._answer(409, {"message": f"Conflict. The container name {name} is already in use"})
@@ -95,18 +103,23 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def ask(engine: Engine, *, clear: bool = False, check: bool = False) -> dict[str, Any]:
+    """One call of the module that goes well."""
+    done = call(engine, make_ready=clear, _ansible_check_mode=check)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def call(engine: Engine, **options: Any) -> subprocess.CompletedProcess[str]:
     """One call of the module as Ansible makes it, with the engine's socket in its place."""
-    given = {"project": "acquisition", "specs": {"edge": "new"}, "clear_leftovers": clear, "_ansible_check_mode": check}
+    given = {"project": "acquisition", "specs": {"edge": "new"}, **options}
     text = MODULE.read_text().replace("/var/run/docker.sock", str(engine.server_address))
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", text],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
 
 
 # In the engine's order, the newest first; and what stays, under the service's own name.
@@ -150,3 +163,37 @@ def test_what_somebody_runs_by_hand_is_left_alone(engine: Engine) -> None:
     one_off = container(OLD, "acquisition-edge-run-1", "running", "old", **{"com.docker.compose.oneoff": "True"})
     engine.containers = [one_off, container(NEW, OWN, "running", "new")]
     assert (ask(engine)["differing"], ask(engine)["leftovers"]) == ({}, [])
+
+
+# In place of `docker exec`: the worker answers at the third time it is asked, as one does whose host has just started.
+WORKER = """#!/bin/sh
+echo asked >>{asked}
+[ "$(wc -l <{asked})" -ge {answers_at} ] || exit 1
+echo '{{"item": null, "runs": []}}'
+"""
+
+
+@pytest.mark.parametrize(("starts", "allowed"), [(True, True), (False, False)])
+def test_a_worker_that_is_just_starting_is_asked_again_and_one_that_is_mute_is_not(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool, allowed: bool
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(WORKER.format(asked=tmp_path / "asked", answers_at=3))
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    worker = container(OLD, "acquisition-re-manager-1", "running", "old")
+    worker["Labels"]["com.docker.compose.service"] = "re-manager"
+    engine.containers = [{**worker, "starts": starts}]
+    done = call(engine, specs={"re-manager": "new"}, guarded=["re-manager"])
+    assert (done.returncode == 0) is allowed, done.stdout
+    if not allowed:
+        assert "doesn't say whether a plan runs" in json.loads(done.stdout)["msg"]
+
+
+def test_what_failed_without_its_configuration_is_started_at_once(engine: Engine) -> None:
+    engine.containers = [container(NEW, OWN, "restarting", "new")]
+    assert ask(engine)["differing"] == {"edge": "is restarting"}
+    ask(engine, clear=True, check=True)
+    assert engine.containers[0]["State"] == "restarting"
+    ask(engine, clear=True)
+    assert ask(engine)["differing"] == {}

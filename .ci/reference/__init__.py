@@ -1,0 +1,1 @@
+"""What the generated pages of docs/reference say, a module a source."""

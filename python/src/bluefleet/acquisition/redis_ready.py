@@ -1,0 +1,51 @@
+"""Waits until Redis answers: the RE manager of queueserver that starts without it stays, and never asks again."""
+
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# (Redis' client is in the image only)
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+DEADLINE = 120.0
+PAUSE = 0.5
+ANSWER_SECONDS = 5.0
+
+
+class RedisAway(Exception):
+    """Redis gave no answer, or refused the password; says which, and where it was sought."""
+
+
+def wait_for_redis(
+    address: str, password: str | None, *, deadline: float = DEADLINE, tell: Callable[[str], None] = print
+) -> None:
+    """Return when the Redis at ``host:port`` answers. Raises RedisAway after `deadline` seconds."""
+    host, _, port = address.partition(":")
+    client = Redis(
+        host=host,
+        port=int(port or 6379),
+        password=password,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=ANSWER_SECONDS,
+        protocol=2,
+        # Asking again is done here.
+        retry=Retry(NoBackoff(), 0),
+    )
+    end = time.monotonic() + deadline
+    told = False
+    with client:
+        while True:
+            try:
+                client.ping()
+                return
+            except (RedisError, OSError) as error:
+                if time.monotonic() > end:
+                    raise RedisAway(f"Redis at {address} gave no answer in {deadline:g} s: {error}") from error
+                if not told:
+                    tell(f"waiting for Redis at {address}: {error}")
+                    told = True
+            time.sleep(PAUSE)

@@ -1,0 +1,1 @@
+"""Plans and device classes of beamline 7."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from bluefleet.fleet import (
     Call,
     OperationVerb,
     Overrides,
+    Reconciler,
     Settings,
     State,
     apply,
     devices_report,
+    history,
     join,
     operate,
     rollback,
@@ -27,7 +30,7 @@ from bluefleet.fleet import (
 from bluefleet.fleet._queue import Queue
 from bluefleet.model import Site
 from queue_stand_in import KEY, QueueStandIn
-from real_engine import MakeSite, Seen
+from real_engine import MakeSite, Seen, docker
 
 AXIS = {"name": "axis", "class": "bluefleet.devices.Axis", "prefix": "x:"}
 EDGE = {"name": "edge", "class": "bluefleet.devices.Axis", "prefix": "y:"}
@@ -251,3 +254,39 @@ def test_a_queue_that_refuses_the_key_is_told_and_fails_nothing(
     assert "401" in report.devices.detail
     assert "another key" not in report.devices.detail
     assert not asyncio.run(status(site, settings, deadline=5)).ok
+
+
+def test_the_service_restarts_nothing_that_a_run_uses_unless_that_is_allowed(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    fails = {"command": ["/bin/bash", "-c", "exit 1"], "interval_seconds": 0.2, "retries": 1, "start_period_seconds": 0}
+    container = f"bluefleet-{word}-axis"
+    site = make_site({"node1": [instance(word, AXIS, health=fails)]}, **PODS)
+    assert not applied(site, settings).ok
+    first = seen.inspect(container)["State"]["StartedAt"]
+    queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
+
+    looked = asyncio.run(Reconciler(settings).node(site, site.nodes[0]))
+    assert "run run-1 (scan) uses it" in looked.waiting[f"{word}-axis"]
+    assert (looked.steps, looked.node.instances[0].tries) == ([], 0)
+    assert seen.inspect(container)["State"]["StartedAt"] == first
+    assert [entry.verb for entry in history.entries(State(settings.state_file))] == ["apply"]
+
+    looked = asyncio.run(Reconciler(settings, interrupt_runs=True).node(site, site.nodes[0]))
+    assert [(step.action, step.outcome) for step in looked.steps] == [("restart", "done")]
+    assert seen.inspect(container)["State"]["StartedAt"] != first
+    # Nor does a plan keep back what does not run anyway.
+    docker("kill", container)
+    queue.item = {"name": "count", "args": [["axis"]], "kwargs": {}}
+    later = Reconciler(settings, now=lambda: datetime.now(UTC) + timedelta(minutes=1))
+    looked = asyncio.run(later.node(site, site.nodes[0]))
+    assert [(step.action, step.outcome) for step in looked.steps] == [("start", "done")]
+
+
+def test_what_answers_in_the_queue_s_place_is_told_and_fails_nothing(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "answer", lambda *_: {"hello": "world"})
+    looked = asyncio.run(status(make_site({"node1": []}, **PODS), settings, deadline=5))
+    assert looked.devices.state == "unknown"
+    assert "is no queue that is known here" in looked.devices.detail

@@ -51,6 +51,9 @@ def test_addresses_name_files_of_credentials_and_no_secret(laboratory):
     assert addresses.edge is not None
     assert addresses.edge.url == "https://172.30.77.10"
     assert addresses.edge.queue_api_key_file == laboratory / ".state" / "secrets" / "queue_api_key"
+    assert addresses.fleet is not None
+    assert addresses.fleet.url == "https://172.30.77.10/fleet"
+    assert addresses.fleet.token_file == laboratory / ".state" / "secrets" / "fleet_token"
     assert addresses.tiled is not None
     assert addresses.tiled.url == "https://172.30.77.11/tiled"
     assert addresses.kafka is not None

@@ -13,6 +13,7 @@ import yaml
 from ansible_runs import TOP, run_playbook
 from bluefleet.actor import ActorSettings
 from bluefleet.model import Site
+from bluefleet.service import ServiceSettings
 from bluefleet.site_file import load_site
 
 EXAMPLE = TOP / "inventories" / "example"
@@ -175,3 +176,25 @@ def test_every_setting_of_the_actor_can_be_declared() -> None:
     declared = set(specs["main"]["options"]["fleet_actor"]["options"])
     # Where it listens is the site's own.
     assert declared == set(ActorSettings.model_fields) - {"host", "port"}
+
+
+def test_the_fleet_service_understands_its_unit(rendered: Path) -> None:
+    unit = (rendered / "bluefleet-fleet.service").read_text().splitlines()
+    said = [
+        line.removeprefix("Environment=").strip('"').partition("=") for line in unit if "BLUEFLEET_SERVICE_" in line
+    ]
+    assert {name for name, _, _ in said} <= {
+        f"BLUEFLEET_SERVICE_{name.upper()}" for name in ServiceSettings.model_fields
+    }
+    chosen = ServiceSettings.of({name: value for name, _, value in said})
+    assert chosen.port == SHARED["site_ports"]["fleet_api"]["port"]
+    assert (str(chosen.socket), chosen.tries, chosen.interrupt_runs) == ("/run/bluefleet-fleet/api.sock", 7, True)
+    (folder,) = [line.removeprefix("RuntimeDirectory=") for line in unit if line.startswith("RuntimeDirectory=")]
+    assert f"/run/{folder}/api.sock" == str(chosen.socket)
+
+
+def test_every_setting_of_the_fleet_service_can_be_declared() -> None:
+    specs = yaml.safe_load((TOP / "roles" / "fleet" / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+    declared = set(specs["main"]["options"]["fleet_service"]["options"])
+    # The port and the socket are the site's own.
+    assert declared == set(ServiceSettings.model_fields) - {"port", "socket"}

@@ -38,6 +38,8 @@ def _lines(addresses: "SiteAddresses") -> list[str]:
             f"  key       {addresses.edge.queue_api_key_file}",
             f"  authority {addresses.edge.ca_file}",
         ]
+    if addresses.fleet:
+        lines += [f"Fleet API  {addresses.fleet.url}", f"  token     {addresses.fleet.token_file}"]
     if addresses.tiled:
         lines += [f"Tiled      {addresses.tiled.url}", f"  key       {addresses.tiled.api_key_file}"]
     if addresses.kafka:

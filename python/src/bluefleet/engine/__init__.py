@@ -15,7 +15,7 @@ from bluefleet.engine._errors import (
     TransferTimeout,
     VolumeDiffers,
 )
-from bluefleet.engine._seen import Container, Executed, LocalImage, LogLine, Observation
+from bluefleet.engine._seen import Container, Executed, Happened, LocalImage, LogLine, Observation
 from bluefleet.engine._session import Streams
 from bluefleet.engine._spec import (
     LABEL,
@@ -46,6 +46,7 @@ __all__ = [
     "EngineUnreachable",
     "ExecTimeout",
     "Executed",
+    "Happened",
     "HealthCheck",
     "HostDevice",
     "ImageMissing",

@@ -3,6 +3,7 @@
 Everything here blocks; it runs in threads that `_engine` starts and may abandon.
 """
 
+import json
 import os
 import socket
 import ssl
@@ -67,6 +68,7 @@ class DockerApi(Protocol):
     def log_frames(
         self, container: str, *, follow: bool, since: float, tail: int | None
     ) -> Iterator[tuple[int, bytes]]: ...
+    def event_lines(self, filters: Mapping[str, Sequence[str]]) -> Iterator[bytes]: ...
     def exec_create(
         self, container: str, cmd: Sequence[str], *, stdin: bool, tty: bool, user: str
     ) -> dict[str, Any]: ...
@@ -125,6 +127,10 @@ class _Client(APIClient):
             "_get", f"/containers/{container}/logs", params={**wanted, "since": f"{since:.9f}", "tail": _all(tail)}
         )
 
+    def event_lines(self, filters: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
+        """What happens from now on, each as a line of JSON; the first, empty one says that it is listened to."""
+        return _lines(self._stream_of("_get", "/events", params={"filters": json.dumps(filters)}))
+
     def exec_frames(self, identity: str) -> Iterator[tuple[int, bytes]]:
         """Run what `exec_create` made, and what it writes; ends when it ends."""
         return self._frames_of("_post_json", f"/exec/{identity}/start", data={"Tty": False, "Detach": False})
@@ -151,12 +157,15 @@ class _Client(APIClient):
             yield link, early
 
     def _frames_of(self, method: str, path: str, **options: Any) -> Iterator[tuple[int, bytes]]:
+        return _frames(self._stream_of(method, path, **options))
+
+    def _stream_of(self, method: str, path: str, **options: Any) -> requests.Response:
         # docker-py's own readers wait for ever for an engine that went away; what they are made of has no types.
         untyped = cast("Any", self)
         response = cast("requests.Response", getattr(untyped, method)(untyped._url(path), stream=True, **options))
         untyped._raise_for_status(response)
         self._streams.append(response)
-        return _frames(response)
+        return response
 
     def end_streams(self) -> None:
         """What is being read ends now, in whatever thread that is: nobody wants it any more."""
@@ -178,14 +187,28 @@ def _all(tail: int | None) -> int | str:
 
 def _frames(response: requests.Response) -> Iterator[tuple[int, bytes]]:
     """Docker's own framing: a byte for the stream, three of nothing, four for the length."""
-    with closing(response):
-        try:
-            while header := response.raw.read(8):
-                yield header[0], response.raw.read(int.from_bytes(header[4:8], "big"))
-        except urllib3.exceptions.TimeoutError as error:
-            raise requests.exceptions.ReadTimeout from error
-        except urllib3.exceptions.HTTPError as error:
-            raise requests.exceptions.ConnectionError(error) from error
+    with closing(response), _in_requests_words():
+        while header := response.raw.read(8):
+            yield header[0], response.raw.read(int.from_bytes(header[4:8], "big"))
+
+
+def _lines(response: requests.Response) -> Iterator[bytes]:
+    yield b""
+    rest = b""
+    with closing(response), _in_requests_words():
+        for chunk in response.raw.stream():
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line for line in lines if line.strip())
+
+
+@contextmanager
+def _in_requests_words() -> Generator[None, None, None]:
+    try:
+        yield
+    except urllib3.exceptions.TimeoutError as error:
+        raise requests.exceptions.ReadTimeout from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from error
 
 
 def connect(endpoint: Endpoint, deadlines: Deadlines) -> DockerApi:

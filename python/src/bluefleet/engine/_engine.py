@@ -7,6 +7,7 @@ was the command, the log or the image that took so long.
 
 import asyncio
 import gzip
+import json
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from bluefleet.engine._errors import (
     TransferTimeout,
     VolumeDiffers,
 )
-from bluefleet.engine._seen import Executed, LocalImage, LogLine, Observation, container_of
+from bluefleet.engine._seen import Executed, Happened, LocalImage, LogLine, Observation, container_of
 from bluefleet.engine._session import Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec, Mount
 
@@ -39,6 +40,10 @@ _T = TypeVar("_T")
 READ_LOGS = "read its logs"
 # How long a log that is followed may be silent before the engine is asked whether it is still there.
 _SILENCE = 10.0
+# How long nothing may happen before the engine is asked anew. A link that is gone looks like one where nothing happens.
+_UNEVENTFUL = 60.0
+# Health checks make an event for each of their steps; these are the ones after which something is different.
+_EVENTS = ("create", "start", "die", "destroy", "pause", "unpause", "health_status")
 # Lines that a thread may be ahead of their reader.
 _AHEAD = 1000
 # How long such a thread waits before it looks whether there is still a reader.
@@ -246,6 +251,30 @@ class Engine:
             async for line in lines:
                 yield line
 
+    async def events(self, labels: Mapping[str, str]) -> AsyncGenerator[Happened, None]:
+        """What happens to containers with `labels` (of `org.bluefleet`); first, that it is listened to.
+
+        When nothing happens for a minute it raises EngineTimeout, as it does when the engine is gone: begin again.
+        """
+        filters = {
+            "type": ["container"],
+            "event": _EVENTS,
+            "label": [f"{LABEL}.{key}={value}" for key, value in labels.items()],
+        }
+
+        def work(client: "DockerApi") -> Iterator[Happened]:
+            client.allow(_UNEVENTFUL)
+            for line in client.event_lines(filters):
+                if not line:
+                    yield Happened("", {})
+                    continue
+                found = json.loads(line)
+                yield Happened(str(found["Action"]), found["Actor"]["Attributes"])
+
+        async with aclosing(self._stream("listen to its events", work)) as events:
+            async for event in events:
+                yield event
+
     async def images(self) -> list[LocalImage]:
         """All images on the node."""
 
@@ -385,7 +414,9 @@ async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
             answer.set_result(result)
 
     threading.Thread(target=run, daemon=True, name="engine").start()
-    return await asyncio.wait_for(asyncio.wrap_future(answer), deadline)
+    # Not wait_for: on Python 3.11 it takes a cancellation that comes together with the answer for the answer.
+    async with asyncio.timeout(deadline):
+        return await asyncio.wrap_future(answer)
 
 
 def _words(options: Mapping[str, str]) -> str:

@@ -54,6 +54,17 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Happened:
+    """Something that happened to a container: the engine's word for it (`die`, `health_status: unhealthy`).
+
+    An empty one says that from now on nothing is missed.
+    """
+
+    what: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class LocalImage:
     """An image on a node, with every manifest digest it is known by there."""
 

@@ -11,6 +11,7 @@ from bluefleet.fleet._actor_wire import (
     Reply,
 )
 from bluefleet.fleet._apply import apply
+from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import database, devices_report, join
 from bluefleet.fleet._doctor import Check, DoctorReport, doctor, report_of
@@ -25,6 +26,7 @@ from bluefleet.fleet._orphans import orphans, orphans_named
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._plan import Step, drift, plan
 from bluefleet.fleet._reboot import Soft, SoftFailed, reboot
+from bluefleet.fleet._reconcile import SERVICE, Reconciled, Reconciler, in_own_loop
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
     ApplyReport,
@@ -53,7 +55,7 @@ from bluefleet.fleet._report import (
 from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
-from bluefleet.fleet._status import instances_status, status
+from bluefleet.fleet._status import Beside, instances_status, look_beside, status, status_of
 from bluefleet.fleet._talk import (
     ActorLinks,
     NoActor,
@@ -65,9 +67,11 @@ from bluefleet.fleet._talk import (
 )
 from bluefleet.fleet._update import rollback, update
 from bluefleet.fleet._volumes import volumes_report
+from bluefleet.fleet._watch import watch
 
 __all__ = [
     "OVERRIDE_KINDS",
+    "SERVICE",
     "ActorError",
     "ActorLink",
     "ActorLinks",
@@ -75,6 +79,8 @@ __all__ = [
     "ActorTimeout",
     "ActorUnreachable",
     "ApplyReport",
+    "Backoff",
+    "Beside",
     "Call",
     "Check",
     "Chosen",
@@ -106,6 +112,8 @@ __all__ = [
     "Overrides",
     "Patience",
     "QueueStatus",
+    "Reconciled",
+    "Reconciler",
     "Reply",
     "RollingReport",
     "Selection",
@@ -121,6 +129,7 @@ __all__ = [
     "TalkReport",
     "TalkResult",
     "Target",
+    "Trouble",
     "VolumePlace",
     "VolumesReport",
     "Wanted",
@@ -141,9 +150,11 @@ __all__ = [
     "execute",
     "history",
     "images_report",
+    "in_own_loop",
     "instances_status",
     "join",
     "logs",
+    "look_beside",
     "operate",
     "orphans",
     "orphans_named",
@@ -154,7 +165,9 @@ __all__ = [
     "select",
     "simulate",
     "status",
+    "status_of",
     "talk",
     "update",
     "volumes_report",
+    "watch",
 ]

@@ -17,6 +17,7 @@ from bluefleet.fleet._selection import Chosen, Selection, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
 from bluefleet.fleet._steps import Steps, result
+from bluefleet.fleet._troubles import forget
 from bluefleet.model import Site
 
 
@@ -81,5 +82,7 @@ async def _on_node(
         held = [result(step, "held", why) for step, why in held_steps(chosen, wanted, seen.containers)]
         if call.dry_run:
             return NodeResult(name=node.name, steps=[*held, *(result(step, "planned") for step in steps)])
+        if force:
+            forget(State(settings.state_file), node.name, (instance.name for instance in chosen.instances))
         doing = Steps(site, node, settings, guard=guard, call=call, instances=by_name(wanted))
         return NodeResult(name=node.name, steps=[*held, *await doing.do(engine, steps)])

@@ -67,6 +67,12 @@ def end(state: State, entry: int, result: Result, detail: Sequence[str]) -> None
         )
 
 
+def prune(state: State, before: datetime) -> int:
+    """Forget entries that are older, and say how many there were. Raises StateUnusable."""
+    with state.writing() as connection:
+        return connection.execute("DELETE FROM history WHERE began < ?", (before.astimezone(UTC).isoformat(),)).rowcount
+
+
 def entries(
     state: State,
     *,

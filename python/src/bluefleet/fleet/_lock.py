@@ -52,14 +52,21 @@ async def node_lock(folder: Path, node: str, *, who: str, verb: str, wait: float
             if time.monotonic() >= deadline:
                 raise NodeBusy(node, _read(file), wait)
             await asyncio.sleep(_LOOK_AGAIN)
-        file.truncate(0)
-        file.write(json.dumps({"who": who, "verb": verb, "pid": os.getpid(), "since": time.time()}))
-        file.flush()
+        _sign(file, json.dumps({"who": who, "verb": verb, "pid": os.getpid(), "since": time.time()}))
         try:
             yield
         finally:
             # What is in an unlocked file says nothing; closing the file releases the lock.
             file.truncate(0)
+
+
+def _sign(file: IO[str], words: str) -> None:
+    try:
+        file.truncate(0)
+        # Not through the file's own buffer, which would be tried again when it is closed.
+        os.write(file.fileno(), words.encode())
+    except OSError as error:
+        raise StateUnusable(Path(file.name), str(error.strerror), "Make room on the manager's disk") from error
 
 
 def _opened(folder: Path, node: str) -> IO[str]:

@@ -11,6 +11,7 @@ from bluefleet.fleet._report import NodeResult, OperationReport
 from bluefleet.fleet._selection import Chosen, Selection
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
+from bluefleet.fleet._troubles import forget
 from bluefleet.model import Site
 
 # What is to be put, and what is to be taken away, on one node.
@@ -95,6 +96,8 @@ async def _mark(
             remove(state, taken)
             # At once: other nodes may be waited for, and the wait may be ended.
             write_refused(site, settings)
+        if call.verb == "clear" and not call.dry_run:
+            forget(state, chosen.node.name, (instance.name for instance in chosen.instances))
         changed.extend(one for one in [*added, *taken] if one not in gone)
         return NodeResult(name=chosen.node.name, error=_still(call.verb, chosen, Overrides.now(state), kinds))
 

@@ -16,6 +16,7 @@ from bluefleet.fleet._selection import Chosen, Selection
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
 from bluefleet.fleet._steps import Steps, result
+from bluefleet.fleet._troubles import forget
 from bluefleet.model import Site
 
 OperationVerb: TypeAlias = Literal["start", "stop", "restart", "kill"]
@@ -126,6 +127,9 @@ class _OnNode:
         over = [one for desired_ in wanted for one in desired_.overrides if one.kind == "stopped"]
         if self._verb == "start" and not self._call.dry_run:
             remove(self._state, over)
+        if not self._call.dry_run:
+            # Whoever starts it wants it to be tried again.
+            forget(self._state, self._node.name, (one.declared.name for one in wanted))
         return await self._on_engine(guard, wanted, _starting if self._verb == "start" else _restarting)
 
     async def _on_engine(

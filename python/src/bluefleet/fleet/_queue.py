@@ -1,7 +1,8 @@
 """The queue's HTTP API at the edge, as far as the fleet needs it: what runs, what is known, load new devices."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -77,21 +78,30 @@ class Queue:
 
     def state(self) -> QueueState:
         """What the worker does and knows. Raises QueueError."""
-        status = self._ask("GET", "status")
-        is_open = bool(status["worker_environment_exists"])
-        idle = status["manager_state"] == "idle" and status["worker_environment_state"] == "idle"
-        busy = status["manager_state"] in {"executing_queue", "paused"} or status["running_item_uid"] is not None
-        known = frozenset(self._ask("GET", "devices/allowed")["devices_allowed"]) if is_open else frozenset[str]()
-        return QueueState(open=is_open, idle=idle, known=known, running=self._running() if busy else None)
+        with self._spoken_to():
+            status = self._ask("GET", "status")
+            is_open = bool(status["worker_environment_exists"])
+            idle = status["manager_state"] == "idle" and status["worker_environment_state"] == "idle"
+            busy = status["manager_state"] in {"executing_queue", "paused"} or status["running_item_uid"] is not None
+            known = frozenset(self._ask("GET", "devices/allowed")["devices_allowed"]) if is_open else frozenset[str]()
+            return QueueState(open=is_open, idle=idle, known=known, running=self._running() if busy else None)
 
     def standing(self) -> QueueStanding:
         """What it does. Raises QueueError."""
-        status = self._ask("GET", "status")
-        queued = self._ask("GET", "queue/get") if status["items_in_queue"] or status["running_item_uid"] else {}
-        running: Mapping[str, Any] = queued.get("running_item") or {}
-        return QueueStanding(
-            str(status["manager_state"]), str(running.get("name") or ""), list(queued.get("items") or ())
-        )
+        with self._spoken_to():
+            status = self._ask("GET", "status")
+            queued = self._ask("GET", "queue/get") if status["items_in_queue"] or status["running_item_uid"] else {}
+            running: Mapping[str, Any] = queued.get("running_item") or {}
+            return QueueStanding(
+                str(status["manager_state"]), str(running.get("name") or ""), list(queued.get("items") or ())
+            )
+
+    @contextmanager
+    def _spoken_to(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except (KeyError, TypeError) as error:
+            raise QueueError(f"what answers at {self.url} is no queue that is known here: {error!r}") from error
 
     def reload_devices(self) -> None:
         """Make the worker load the device database; returns when it has. Raises QueueError."""

@@ -37,6 +37,8 @@ class InstanceStatus(_Report):
     overrides: list[Override] = Field(
         default_factory=list[Override], description="Its own and its node's: what operators changed for a while"
     )
+    tries: int = Field(default=0, description="How often the fleet service tried to mend it since it was well for long")
+    gave_up: datetime | None = Field(default=None, description="Since when the fleet service tries no more")
     devices: int = Field(default=0, description="How many devices it serves")
     devices_silent: list[str] = Field(default_factory=list, description="Those that do not answer the queue's worker")
 

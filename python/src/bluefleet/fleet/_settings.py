@@ -47,6 +47,11 @@ class Settings:
         return self.etc / "secrets" / "fleet" / "tiled_api_key"
 
     @property
+    def fleet_token(self) -> Path:
+        """Token of the fleet service's API."""
+        return self.etc / "secrets" / "fleet" / "fleet_token"
+
+    @property
     def devices_file(self) -> Path:
         """The device database that every RunEngine reads."""
         return self.lib / "devices" / "devices.json"

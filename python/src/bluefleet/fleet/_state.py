@@ -51,6 +51,19 @@ _SHAPES = (
     );
     CREATE INDEX applied_to ON applied (node, instance, id);
     """,
+    """
+    CREATE TABLE trouble (
+        node TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        tries INTEGER NOT NULL,
+        tried TEXT,
+        gave_up TEXT,
+        well_since TEXT,
+        PRIMARY KEY (node, instance)
+    ) WITHOUT ROWID;
+    """,
 )
 # Seconds that a writer waits for another; each holds the file for milliseconds.
 _BUSY = 10.0

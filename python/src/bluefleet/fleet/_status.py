@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
+from bluefleet.fleet._backoff import Trouble
 from bluefleet.fleet._call import NODES_AT_ONCE
 from bluefleet.fleet._desired import Desired, desired
 from bluefleet.fleet._devices import devices_status
@@ -17,10 +20,18 @@ from bluefleet.fleet._plan import drift, instance_of
 from bluefleet.fleet._queue_status import queue_status
 from bluefleet.fleet._refused_devices import silenced_devices
 from bluefleet.fleet._render import endpoint, selection
-from bluefleet.fleet._report import InstanceStatus, NodeStatus, StatusReport
+from bluefleet.fleet._report import (
+    DevicesStatus,
+    DocumentService,
+    InstanceStatus,
+    NodeStatus,
+    QueueStatus,
+    StatusReport,
+)
 from bluefleet.fleet._selection import Chosen, Selection, select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
+from bluefleet.fleet._troubles import troubles
 from bluefleet.model import Site
 
 # Seconds. Time stamps of documents and of certificates begin to be wrong with it.
@@ -36,33 +47,55 @@ async def status(
     """
     room = asyncio.Semaphore(NODES_AT_ONCE)
     state = State(settings.state_file)
-    overrides = Overrides.now(state)
-    looking = _Looking(site, settings, deadline, overrides, remembered(state), measure_disks=measure_disks)
+    known = Known.now(state)
+    looking = Looking(site, settings, deadline, known, measure_disks=measure_disks)
 
     async def look(one: Chosen) -> NodeStatus:
         async with room:
-            return await looking.at(one)
+            return (await looking.at(one)).status
 
-    devices = asyncio.create_task(asyncio.to_thread(devices_status, site, settings, deadline=deadline))
-    queue = asyncio.create_task(asyncio.to_thread(queue_status, site, settings, deadline=deadline))
-    documents = asyncio.create_task(asyncio.to_thread(document_path, site, settings, deadline=deadline))
+    beside = asyncio.create_task(look_beside(site, settings, deadline=deadline))
     found = await asyncio.gather(*(look(one) for one in chosen or select(site)))
-    known = await devices
-    silenced = silenced_devices(site, overrides)
-    troubled = {name: reason for name, reason in known.unreachable.items() if name not in silenced}
-    known = known.model_copy(update={"unreachable": troubled})
-    ordered = sorted((_with_devices(site, node, known.unreachable) for node in found), key=_badness)
-    services = await documents
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
+    return status_of(site, known.overrides, found, await beside, chosen=chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What depends on the nodes: devices, the document path, the queue."""
+
+    devices: DevicesStatus
+    documents: list[DocumentService] = field(default_factory=list[DocumentService])
+    queue: QueueStatus | None = None
+
+
+async def look_beside(site: Site, settings: Settings, *, deadline: float) -> Beside:
+    """Ask the queue and the services of the document path, all at once, each with `deadline` seconds to answer."""
+    devices, documents, queue = await asyncio.gather(
+        asyncio.to_thread(devices_status, site, settings, deadline=deadline),
+        asyncio.to_thread(document_path, site, settings, deadline=deadline),
+        asyncio.to_thread(queue_status, site, settings, deadline=deadline),
+    )
+    return Beside(devices, documents, queue)
+
+
+def status_of(
+    site: Site, overrides: Overrides, nodes: Sequence[NodeStatus], beside: Beside, *, chosen: Selection | None = None
+) -> StatusReport:
+    """The report of what was found on the nodes, those that were `chosen`."""
+    silenced = silenced_devices(site, overrides)
+    troubled = {name: reason for name, reason in beside.devices.unreachable.items() if name not in silenced}
+    known = beside.devices.model_copy(update={"unreachable": troubled})
+    ordered = sorted((_with_devices(site, node, known.unreachable) for node in nodes), key=_badness)
     report = StatusReport(
         site=site.site,
         ok=True,
         nodes=ordered,
         devices=known,
-        documents=services,
+        documents=beside.documents,
         orphans=_orphans_of(site, overrides, chosen),
-        queue=await queue,
+        queue=beside.queue,
     )
     return report.model_copy(update={"ok": not report.not_well})
 
@@ -75,31 +108,47 @@ def _orphans_of(site: Site, overrides: Overrides, chosen: Selection | None) -> l
     return [one for one in found if one.node in whole]
 
 
-class _Looking:
-    """What all nodes are looked at with."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the state file has that nodes are looked at with."""
+
+    overrides: Overrides = field(default_factory=Overrides)
+    disks: Mapping[str, Disk] = field(default_factory=dict[str, Disk])
+    troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict[tuple[str, str], Trouble])
+
+    @classmethod
+    def now(cls, state: State) -> "Known":
+        """As it is now. Raises StateUnusable."""
+        return cls(Overrides.now(state), remembered(state), troubles(state))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at a node; without containers when it did not answer."""
+
+    status: NodeStatus
+    containers: tuple[Container, ...] = ()
+
+
+class Looking:
+    """What all nodes are looked at with; `deadline` is each node's, in seconds."""
 
     def __init__(
-        self,
-        site: Site,
-        settings: Settings,
-        deadline: float,
-        overrides: Overrides,
-        disks: Mapping[str, Disk],
-        *,
-        measure_disks: bool,
+        self, site: Site, settings: Settings, deadline: float, known: Known, *, measure_disks: bool = False
     ) -> None:
         self._site = site
         self._settings = settings
         self._deadline = deadline
-        self._overrides = overrides
-        self._disks = disks
+        self._known = known
+        self._overrides = known.overrides
         self._measure_disks = measure_disks
 
-    async def at(self, chosen: Chosen) -> NodeStatus:
+    async def at(self, chosen: Chosen) -> Look:
         """One node, with those of its instances that were chosen."""
         node = chosen.node
         deadlines = Deadlines(connect=min(self._deadline, Deadlines().connect), answer=self._deadline)
-        disk = self._disks.get(node.name)
+        disk = self._known.disks.get(node.name)
+        containers: tuple[Container, ...] = ()
         version, reason, remedy = "", "", ""
         skew: float | None = None
         instances: list[InstanceStatus] = []
@@ -108,12 +157,12 @@ class _Looking:
                 seen = await engine.observe(selection(self._site, node))
                 if self._measure_disks:
                     disk = await measure(engine, seen.containers, within=self._deadline) or disk
-            version, skew = seen.version, seen.clock_skew
+            version, skew, containers = seen.version, seen.clock_skew, seen.containers
             instances = self._instances(chosen, seen.containers)
         except EngineError as error:
             reason, remedy = f"{error.tried}: {error.reason}", error.remedy
         worker = owner(self._settings.locks_folder, node.name)
-        return NodeStatus(
+        found = NodeStatus(
             name=node.name,
             address=node.address,
             transport=node.transport,
@@ -128,6 +177,7 @@ class _Looking:
             overrides=self._overrides.of_node(node.name),
             busy=worker.words if worker else "",
         )
+        return Look(found, containers)
 
     def _instances(self, chosen: Chosen, containers: Sequence[Container]) -> list[InstanceStatus]:
         wanted = desired(self._site, chosen.node, self._overrides)
@@ -135,9 +185,15 @@ class _Looking:
         found = {one.name: one for one in instances_status([w.spec for w in wanted], containers, datetime.now(UTC))}
         for one in wanted:
             seen = found[one.declared.name]
-            found[seen.name] = seen.model_copy(
-                update={"overrides": list(one.overrides), "reason": _reason(one, seen, there.get(one.spec.name))}
-            )
+            reason = _reason(one, seen, there.get(one.spec.name))
+            trouble = self._known.troubles.get((chosen.node.name, seen.name))
+            update: dict[str, Any] = {"overrides": list(one.overrides), "reason": reason}
+            # Another spec is another thing.
+            if trouble is not None and trouble.spec == one.spec.sha256:
+                if trouble.gave_up and reason:
+                    update["reason"] = f"{reason}; {trouble.words}"
+                update |= {"tries": trouble.tries, "gave_up": trouble.gave_up}
+            found[seen.name] = seen.model_copy(update=update)
         names = {instance.name for instance in chosen.instances}
         declared = {one.declared.name for one in wanted}
         shown = [

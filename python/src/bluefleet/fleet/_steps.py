@@ -29,9 +29,10 @@ _LEAST_STOP = 1.0
 
 
 class Steps:
-    """All that is done on one node. `instances` are those it may find there, by name, as declared.
+    """All that is done on one node. `instances` are those it may find there, by name, as they are now.
 
-    `on_refused` is told at once of each instance that a plan keeps.
+    `on_refused` is told at once of each instance that a plan keeps. Without `settle` what was started may still turn out
+    not to be well: who asked looks again.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Steps:
         call: Call,
         instances: Mapping[str, Instance],
         on_refused: Callable[[str], None] = lambda _: None,
+        settle: bool = True,
     ) -> None:
         self._site = site
         self._node = node
@@ -53,6 +55,7 @@ class Steps:
         self._call = call
         self._instances = instances
         self._on_refused = on_refused
+        self._settle = settle
 
     async def do(self, engine: Engine, steps: Sequence[Step]) -> list[StepResult]:
         """Do all of them, some at once; what fails stops no other."""
@@ -82,7 +85,7 @@ class Steps:
             await self.allow(step)
             self._call.progress(f"{where}: {step.kind} ({step.reason})")
             notes = await self._perform(engine, images, step)
-            starts = step.kind in {"create", "recreate", "start", "restart"}
+            starts = self._settle and step.kind in {"create", "recreate", "start", "restart"}
             trouble = await self._settled(engine, step) if starts else ""
         except Refused as error:
             self._on_refused(step.instance)

@@ -17,6 +17,13 @@ class Edge(BaseModel):
     queue_api_key_file: Path = Field(description="File with the key for `Authorization: ApiKey …`")
 
 
+class FleetApi(BaseModel):
+    """The fleet service: status, history, verbs, events, metrics."""
+
+    url: str = Field(description="Base of its API; the same authority as the edge's")
+    token_file: Path = Field(description="File with the token for `Authorization: Bearer …`")
+
+
 class Tiled(BaseModel):
     """The data service."""
 
@@ -41,6 +48,7 @@ class SiteAddresses(BaseModel):
     site: str = Field(description="Name of the site")
     hosts: dict[str, Host] = Field(description="Hosts by name")
     edge: Edge | None
+    fleet: FleetApi | None
     tiled: Tiled | None
     kafka: KafkaListener | None
 
@@ -54,6 +62,7 @@ def site_addresses(rendered: Rendered) -> SiteAddresses:
         site=site.site,
         hosts=site.hosts,
         edge=_edge(site, secrets, ca_file),
+        fleet=_fleet(site, secrets),
         tiled=_tiled(site, secrets),
         kafka=None
         if site.kafka is None
@@ -72,6 +81,14 @@ def _edge(site: Site, secrets: Path, ca_file: Path) -> Edge | None:
     if pod is None:
         return None
     return Edge(url=f"https://{pod.address}", ca_file=ca_file, queue_api_key_file=secrets / "queue_api_key")
+
+
+def _fleet(site: Site, secrets: Path) -> FleetApi | None:
+    pod = site.pods.acquisition
+    # The service answers on the manager's loopback, so only an edge that is there passes it on.
+    if pod is None or "manager" not in site.hosts[pod.host].groups:
+        return None
+    return FleetApi(url=f"https://{pod.address}/fleet", token_file=secrets / "fleet_token")
 
 
 def _tiled(site: Site, secrets: Path) -> Tiled | None:

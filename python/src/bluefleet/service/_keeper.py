@@ -1,0 +1,302 @@
+"""Looks after every node on its own: on a period, when its engine tells of something, and when an operator did something."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bluefleet.fleet import (
+    SERVICE,
+    Backoff,
+    Beside,
+    DevicesStatus,
+    NodeStatus,
+    Overrides,
+    Reconciled,
+    Reconciler,
+    Settings,
+    State,
+    StateUnusable,
+    StatusReport,
+    history,
+    look_beside,
+    status_of,
+    watch,
+)
+from bluefleet.model import Node, Site
+from bluefleet.service._events import Events
+from bluefleet.service._meters import Meters
+from bluefleet.service._settings import ServiceSettings
+from bluefleet.site_file import SiteFileInvalid
+
+logger = logging.getLogger(__name__)
+
+# Seconds. What happens to a container comes as several events; one look is for all of them.
+_TOGETHER = 0.3
+# How often it is looked whether an operator did something, and whether the site file is another one.
+_OPERATORS = 1.0
+_DAY = 86400.0
+# site.yml applies what it has declared; what it has not made is made after that.
+_WHO_DECLARES_APPLIES = 60.0
+# Threads wait for a state file that somebody holds, for the queue, and for sinks.
+_THREADS = 64
+# What changes from look to look without anything having happened.
+_VOLATILE = {
+    "clock_skew_seconds": True,
+    "disk": True,
+    "busy": True,
+    "instances": {"__all__": {"uptime_seconds"}},
+}
+
+
+class Keeper:
+    """Looks after the site that `read` returns, and tells `events` and `meters` what it sees."""
+
+    def __init__(
+        self,
+        read: Callable[[], Site],
+        settings: Settings,
+        chosen: ServiceSettings,
+        events: Events,
+        meters: Meters,
+    ) -> None:
+        self._read = read
+        self._settings = settings
+        self._chosen = chosen
+        self._events = events
+        self._meters = meters
+        self._state = State(settings.state_file)
+        backoff = Backoff(chosen.first_pause, chosen.longest_pause, chosen.tries, chosen.steady)
+        self._reconciler = Reconciler(settings, backoff, deadline=chosen.deadline, interrupt_runs=chosen.interrupt_runs)
+        self._overrides = Overrides()
+        self._beside = Beside(DevicesStatus(state="unknown", detail="not asked yet", declared=0, pending=[]))
+        self._looks: dict[str, Reconciled] = {}
+        self._wake: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._problems: dict[str, str] = {}
+        self._looked = asyncio.Event()
+        self._beat = time.monotonic()
+        self._hands_off = 0.0
+        # The latest entries of history, and what came of each.
+        self._results: dict[int, str] = {}
+        # Before it is read: what is written meanwhile is read again.
+        self._stamp = _stamp(settings)
+        self.site = read()
+
+    @property
+    def problems(self) -> list[str]:
+        """What keeps the service itself from its work, in words."""
+        return sorted(self._problems.values())
+
+    @property
+    def alive(self) -> bool:
+        """Whether its own round goes on; what a node does has no part in that."""
+        return time.monotonic() - self._beat < 3 * self._chosen.period + 60
+
+    @property
+    def last_event(self) -> str:
+        """Identity of the last event that `status` knows of."""
+        return self._events.last
+
+    def status(self) -> StatusReport:
+        """The fleet as it was seen last."""
+        nodes = [self._looks[node.name].node if node.name in self._looks else _unseen(node) for node in self.site.nodes]
+        return status_of(self.site, self._overrides, nodes, self._beside)
+
+    def waiting(self) -> dict[str, str]:
+        """Why instances that are not well are left alone for now, by node/instance."""
+        return {
+            f"{node}/{instance}": why for node, look in self._looks.items() for instance, why in look.waiting.items()
+        }
+
+    def wake(self, nodes: Iterable[str]) -> None:
+        """Look at these nodes now."""
+        for name in nodes:
+            if name in self._wake:
+                self._wake[name].set()
+
+    async def first_looks(self) -> None:
+        """Wait until each node was looked at, or had its time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._chosen.deadline + 1):
+                await self._looked.wait()
+
+    async def run(self) -> None:
+        """Do all of it until it is cancelled."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        async with asyncio.TaskGroup() as group:
+            self._begin(group)
+            group.create_task(self._round())
+            group.create_task(self._operators(group))
+            group.create_task(self._prune())
+
+    def _begin(self, group: asyncio.TaskGroup) -> None:
+        """Look after the nodes of the site as it is declared now."""
+        for task in self._tasks.values():
+            task.cancel()
+        names = {node.name for node in self.site.nodes}
+        self._looks = {name: look for name, look in self._looks.items() if name in names}
+        self._wake = {name: asyncio.Event() for name in names}
+        self._tasks = {node.name: group.create_task(self._node(node)) for node in self.site.nodes}
+
+    async def _node(self, node: Node) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(node))
+            group.create_task(self._look(node))
+
+    async def _listen(self, node: Node) -> None:
+        """Look whenever its engine tells of something."""
+        async with aclosing(watch(self.site, self._settings, node)) as events:
+            async for _ in events:
+                self.wake([node.name])
+
+    async def _look(self, node: Node) -> None:
+        wake = self._wake[node.name]
+        while True:
+            wake.clear()
+            begun = time.monotonic()
+            found = await self._reconciler.node(self.site, node, mend=time.monotonic() >= self._hands_off)
+            self._state_trouble(found.problem)
+            self._meters.looked(node.name, time.monotonic() - begun, found)
+            self._tell(found)
+            await self._until(wake, found.due)
+
+    async def _until(self, wake: asyncio.Event, due: datetime | None) -> None:
+        """Until the period is over, something is due or somebody wakes it."""
+        seconds = self._chosen.period
+        if due is not None:
+            seconds = min(seconds, max((due - datetime.now(UTC)).total_seconds(), _TOGETHER))
+        # Not wait_for: on Python 3.11 it takes a cancellation that comes together with the event for the event.
+        try:
+            async with asyncio.timeout(seconds):
+                await wake.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(_TOGETHER)
+
+    def _tell(self, found: Reconciled) -> None:
+        name = found.node.name
+        before = self._looks.get(name)
+        self._looks[name] = found
+        if len(self._looks) == len(self.site.nodes):
+            self._looked.set()
+        for step in found.steps:
+            logger.info("%s/%s: %s %s: %s %s", name, step.instance, step.action, step.outcome, step.reason, step.detail)
+            self._events.tell("step", {"node": name, **step.model_dump(mode="json")})
+        for trouble in found.gave_up:
+            logger.warning("%s/%s: %s: %s", name, trouble.instance, trouble.reason, trouble.words)
+            self._events.tell("give-up", trouble.model_dump(mode="json"))
+        if before is None or _lasting(before.node) != _lasting(found.node):
+            self._events.tell("node", found.node.model_dump(mode="json"))
+
+    async def _round(self) -> None:
+        """What concerns the site as a whole: its queue, its sinks."""
+        while True:
+            found = await look_beside(self.site, self._settings, deadline=self._chosen.deadline)
+            before, self._beside = self._beside, found
+            self._beat = time.monotonic()
+            if _standing(before) != _standing(found):
+                data = {
+                    "devices": found.devices.model_dump(mode="json"),
+                    "documents": [one.model_dump(mode="json") for one in found.documents],
+                    "queue": found.queue and found.queue.model_dump(mode="json"),
+                }
+                self._events.tell("site", data)
+            await asyncio.sleep(self._chosen.period)
+
+    async def _operators(self, group: asyncio.TaskGroup) -> None:
+        """What operators did through any door, and what is declared anew."""
+        while True:
+            try:
+                await self._history()
+            except StateUnusable as error:
+                self._state_trouble(error)
+            if (stamp := _stamp(self._settings)) != self._stamp:
+                self._stamp = stamp
+                self._declared_anew(group)
+            await asyncio.sleep(_OPERATORS)
+
+    async def _history(self) -> None:
+        self._overrides = await asyncio.to_thread(Overrides.now, self._state)
+        entries = await asyncio.to_thread(history.entries, self._state, limit=20)
+        before, self._results = self._results, {entry.id: entry.result for entry in entries}
+        oldest = max(before, default=None)
+        for entry in reversed(entries):
+            known = before.get(entry.id)
+            # Of what was there when the service began nobody needs to be told.
+            if known == entry.result or (known is None and (oldest is None or entry.id < oldest)):
+                continue
+            self._events.tell("history", entry.model_dump(mode="json"))
+            if entry.who != SERVICE:
+                self.wake(target.partition("/")[0] for target in entry.targets)
+
+    def _declared_anew(self, group: asyncio.TaskGroup) -> None:
+        try:
+            site = self._read()
+        except SiteFileInvalid as error:
+            self._trouble("site", f"{error}. What was declared before is kept")
+            return
+        self._trouble("site", "")
+        if site != self.site:
+            logger.info("the site is declared anew")
+            self._hands_off = time.monotonic() + _WHO_DECLARES_APPLIES
+            self.site = site
+            self._begin(group)
+
+    async def _prune(self) -> None:
+        while True:
+            before = datetime.now(UTC) - timedelta(days=self._chosen.history_days)
+            try:
+                pruned = await asyncio.to_thread(history.prune, self._state, before)
+            except StateUnusable as error:
+                logger.warning("history is not pruned: %s", error)
+            else:
+                if pruned:
+                    logger.info("history: %d entries were older than %g days", pruned, self._chosen.history_days)
+            await asyncio.sleep(_DAY)
+
+    def _state_trouble(self, error: StateUnusable | None) -> None:
+        self._trouble("state", f"{error}. Nothing is mended meanwhile. {error.remedy}" if error else "")
+
+    def _trouble(self, what: str, words: str) -> None:
+        if self._problems.get(what, "") == words:
+            return
+        if words:
+            logger.warning("%s", words)
+            self._problems[what] = words
+        else:
+            del self._problems[what]
+
+
+def _lasting(node: NodeStatus) -> dict[str, Any]:
+    return node.model_dump(exclude=_VOLATILE) | {"busy": bool(node.busy)}
+
+
+def _standing(beside: Beside) -> tuple[object, ...]:
+    # How many documents wait is another number at each look.
+    return beside.devices, beside.queue, [(one.name, one.reason) for one in beside.documents]
+
+
+def _unseen(node: Node) -> NodeStatus:
+    return NodeStatus(
+        name=node.name,
+        address=node.address,
+        transport=node.transport,
+        reachable=False,
+        engine_version="",
+        reason="it was not looked at yet",
+        remedy="Ask again in some seconds",
+        instances=[],
+    )
+
+
+def _stamp(settings: Settings) -> tuple[int, int]:
+    try:
+        found = settings.site_file.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_ino)

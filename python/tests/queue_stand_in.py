@@ -3,9 +3,16 @@
 import json
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from bluefleet.fleet import Settings
+from bluefleet.fleet._queue import Queue
 
 KEY = "a key for the queue"
 
@@ -81,3 +88,16 @@ class QueueStandIn:
                 """Tests are quiet."""
 
         return Handler
+
+
+@contextmanager
+def in_the_queues_place(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueStandIn]:
+    """It answers on a port of its own whatever the fleet asks a site's queue; `folder` is where the authority was made."""
+    found = QueueStandIn(folder / "ca" / "server")
+    settings.site_ca.write_bytes((folder / "ca" / "engines.crt").read_bytes())
+    settings.queue_api_key.write_text(KEY + "\n")
+    monkeypatch.setattr(
+        Queue, "of", lambda *_, answer=5.0: Queue(found.url, settings.site_ca, settings.queue_api_key, answer=answer)
+    )
+    yield found
+    found.close()

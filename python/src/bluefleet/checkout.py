@@ -34,7 +34,7 @@ def is_inventory(folder: Path) -> bool:
 
 def find_inventories(checkout: Path) -> list[str]:
     """Return the inventories of a checkout, as one names them with -i."""
-    return sorted(f"inventories/{hosts.parent.name}" for hosts in (checkout / "inventories").glob("*/hosts.y*ml"))
+    return sorted(f"inventories/{each.name}" for each in (checkout / "inventories").glob("*") if is_inventory(each))
 
 
 def _working_directory() -> list[Path]:

@@ -21,10 +21,9 @@ from bluefleet.fleet import (
     StatusReport,
     status,
 )
-from bluefleet.fleet._queue import Queue
 from bluefleet.fleet._queue_status import queue_status
 from bluefleet.model import Site
-from queue_stand_in import KEY, QueueStandIn
+from queue_stand_in import QueueStandIn, in_the_queues_place
 
 SITE = """
 schema_version: 1
@@ -159,14 +158,8 @@ def test_the_table_fits_a_terminal(say: Any, width: int) -> None:
 @pytest.fixture
 def queue(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueStandIn]:
     """A queue that answers over TLS."""
-    found = QueueStandIn(tmp_path / "ca" / "server")
-    settings.site_ca.write_bytes((tmp_path / "ca" / "engines.crt").read_bytes())
-    settings.queue_api_key.write_text(KEY + "\n")
-    monkeypatch.setattr(
-        Queue, "of", lambda *_, answer=5.0: Queue(found.url, settings.site_ca, settings.queue_api_key, answer=answer)
-    )
-    yield found
-    found.close()
+    with in_the_queues_place(settings, tmp_path, monkeypatch) as found:
+        yield found
 
 
 def test_the_queue_tells_of_a_plan_that_it_put_back(settings: Settings, queue: QueueStandIn) -> None:

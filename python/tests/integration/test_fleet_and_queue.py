@@ -27,9 +27,8 @@ from bluefleet.fleet import (
     status,
     update,
 )
-from bluefleet.fleet._queue import Queue
 from bluefleet.model import Site
-from queue_stand_in import KEY, QueueStandIn
+from queue_stand_in import QueueStandIn, in_the_queues_place
 from real_engine import MakeSite, Seen, docker
 
 AXIS = {"name": "axis", "class": "bluefleet.devices.Axis", "prefix": "x:"}
@@ -40,14 +39,8 @@ PODS = {"pods": {"acquisition": {"host": "manager", "address": "127.0.0.1"}}}
 @pytest.fixture
 def queue(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueStandIn]:
     """The site's queue, on a port of its own."""
-    found = QueueStandIn(tmp_path / "ca" / "server")
-    settings.site_ca.write_bytes((tmp_path / "ca" / "engines.crt").read_bytes())
-    settings.queue_api_key.write_text(KEY + "\n")
-    monkeypatch.setattr(
-        Queue, "of", lambda *_, answer=5.0: Queue(found.url, settings.site_ca, settings.queue_api_key, answer=answer)
-    )
-    yield found
-    found.close()
+    with in_the_queues_place(settings, tmp_path, monkeypatch) as found:
+        yield found
 
 
 def instance(word: str, device: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -37,6 +38,11 @@ def shell(*command: str, seconds: float = 120, check: bool = True) -> subprocess
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done
+
+
+def trust() -> ssl.SSLContext:
+    """Trust in the laboratory's own authority."""
+    return ssl.create_default_context(cafile=str(LAB / ".state" / "pki" / "site" / "bundle.crt"))
 
 
 def on(host: str, command: str, *, check: bool = True, given: str | None = None) -> str:

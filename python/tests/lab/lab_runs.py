@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
-
 import httpx
-from lab_door import ADDRESSES, LAB
+from lab_door import ADDRESSES, LAB, trust
 
 
 def tiled() -> httpx.Client:
@@ -14,7 +12,7 @@ def tiled() -> httpx.Client:
     return httpx.Client(
         base_url=f"https://{ADDRESSES['data']}/tiled/api/v1/",
         headers={"Authorization": f"Apikey {key}"},
-        verify=ssl.create_default_context(cafile=str(LAB / ".state/pki/site/bundle.crt")),
+        verify=trust(),
         trust_env=False,
         timeout=60,
     )

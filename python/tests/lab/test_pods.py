@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 from pathlib import Path
 
 import httpx
 import pytest
-from lab_door import ADDRESSES, LAB, Converge, bluefleet, on
+from lab_door import ADDRESSES, LAB, Converge, bluefleet, on, trust
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -56,10 +55,9 @@ def test_no_service_runs_as_root_and_each_names_its_image_by_digest(host: str) -
 
 def test_the_edge_passes_the_websockets_of_the_queue() -> None:
     key = secrets()["queue_api_key"]
-    trust = ssl.create_default_context(cafile=str(LAB / ".state" / "pki" / "site" / "bundle.crt"))
     with (
         socket.create_connection((ADDRESSES["manager"], 443), timeout=20) as plain,
-        trust.wrap_socket(plain, server_hostname=ADDRESSES["manager"]) as edge,
+        trust().wrap_socket(plain, server_hostname=ADDRESSES["manager"]) as edge,
     ):
         edge.sendall(
             (
@@ -73,8 +71,7 @@ def test_the_edge_passes_the_websockets_of_the_queue() -> None:
 
 @pytest.mark.parametrize(("host", "path"), [("manager", "api"), ("manager", "documents"), ("data", "tiled")])
 def test_the_edge_sends_who_leaves_out_the_last_slash_to_a_page_of_its_own(host: str, path: str) -> None:
-    trust = ssl.create_default_context(cafile=str(LAB / ".state" / "pki" / "site" / "bundle.crt"))
-    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust, trust_env=False, timeout=20)
+    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust(), trust_env=False, timeout=20)
     assert (answer.status_code, answer.headers["Location"]) == (301, f"/{path}/")
 
 
@@ -82,8 +79,7 @@ def test_the_edge_sends_who_leaves_out_the_last_slash_to_a_page_of_its_own(host:
     ("host", "path", "to"), [("manager", "api/status/", "/api/status"), ("data", "tiled/ui", "/tiled/ui/")]
 )
 def test_who_is_sent_on_by_a_service_stays_with_the_edge(host: str, path: str, to: str) -> None:
-    trust = ssl.create_default_context(cafile=str(LAB / ".state" / "pki" / "site" / "bundle.crt"))
-    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust, trust_env=False, timeout=20)
+    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust(), trust_env=False, timeout=20)
     assert (answer.status_code, answer.headers["Location"]) == (307, to)
 
 

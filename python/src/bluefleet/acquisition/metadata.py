@@ -21,10 +21,7 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
     from redis_json_dict.redis_json_dict import RedisJSONDict
 
     host, _, port = settings.redis_address.partition(":")
-    password = None
-    if settings.redis_password_file is not None:
-        password = settings.redis_password_file.read_text(encoding="utf-8").strip()
-    client = Redis(host=host, port=int(port or 6379), password=password, socket_timeout=10)
+    client = Redis(host=host, port=int(port or 6379), password=settings.redis_password, socket_timeout=10)
     return cast("MutableMapping[str, Any]", RedisJSONDict(client, prefix=f"{site}:metadata:"))
 
 

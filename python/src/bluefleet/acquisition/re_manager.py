@@ -23,9 +23,8 @@ from bluefleet.acquisition.settings import Settings
 
 def main() -> None:
     settings = Settings.from_environment()
-    password = None
-    if settings.redis_password_file is not None:
-        password = settings.redis_password_file.read_text(encoding="utf-8").strip()
+    password = settings.redis_password
+    if password is not None:
         redis.asyncio.from_url = functools.partial(redis.asyncio.from_url, password=password)
     address = settings.redis_address or "localhost"
     try:

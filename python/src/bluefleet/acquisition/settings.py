@@ -36,6 +36,11 @@ class Settings:
     redis_password_file: Path | None = None
     writer: str = "worker"
 
+    @property
+    def redis_password(self) -> str | None:
+        """What the file holds."""
+        return self.redis_password_file.read_text(encoding="utf-8").strip() if self.redis_password_file else None
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         def needed(name: str) -> Path:

@@ -15,9 +15,8 @@ def show(found: "OperationReport", *, as_json: bool) -> None:
     if as_json:
         typer.echo(found.model_dump_json())
     for one in found.overrides:
-        place = f"{one.node}/{one.instance}" if one.instance else one.node
         done = {"enable": "no longer", "clear": "no longer"}.get(found.verb, "now")
-        typer.echo(f"{place}: {'would be ' if found.dry_run else ''}{done} {one.kind}", err=True)
+        typer.echo(f"{one.place}: {'would be ' if found.dry_run else ''}{done} {one.kind}", err=True)
     if not found.changed and found.ok:
         typer.echo(f"there was nothing to {found.verb}", err=True)
     for node in found.nodes:

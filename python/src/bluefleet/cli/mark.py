@@ -16,13 +16,14 @@ from bluefleet.cli._fleet import (
     refuse,
     run,
     some_of,
+    with_state,
 )
 from bluefleet.cli._operation import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from bluefleet.fleet import Call, OperationReport, Override, OverrideKind, Selection, Settings
+    from bluefleet.fleet import Call, OperationReport, OverrideKind, Selection, Settings
     from bluefleet.model import Site
 
     Mark: TypeAlias = Callable[[Site, Settings, Selection, Call], Coroutine[Any, Any, OperationReport]]
@@ -132,7 +133,7 @@ def clear_(
     as_json: AsJson = False,
 ) -> None:
     """Take overrides away. It starts and changes nothing: `bluefleet apply` makes what is declared true again."""
-    from bluefleet.fleet import OVERRIDE_KINDS, Call, Selection, Settings, orphans_named
+    from bluefleet.fleet import OVERRIDE_KINDS, Call, Overrides, Selection, Settings, State, orphans, orphans_named
     from bluefleet.fleet import clear as do
 
     unknown = [one for one in kind or [] if one not in OVERRIDE_KINDS]
@@ -142,19 +143,14 @@ def clear_(
     call = Call("clear", wait=wait, dry_run=dry_run, reason=reason)
     settings = Settings()
     site = declared(settings)
-    left_over = run(_orphans(site, settings), "nothing was changed")
+    with with_state():
+        left_over = orphans(site, Overrides.now(State(settings.state_file)))
     gone, known = orphans_named(site, left_over, targets or [])
     if not targets:
         gone = left_over if everything else []
     nothing_else = bool(gone) and not known and not everything
     chosen = Selection((), named=True) if nothing_else else some_of(site, known, category or [], everything=everything)
     _do(do(site, settings, chosen, call, kinds=kinds, gone=gone), as_json=as_json)
-
-
-async def _orphans(site: "Site", settings: "Settings") -> "list[Override]":
-    from bluefleet.fleet import Overrides, State, orphans
-
-    return orphans(site, Overrides.now(State(settings.state_file)))
 
 
 def _mark(
@@ -171,24 +167,8 @@ def _mark(
     settings = Settings()
     site = declared(settings)
     chosen = some_of(site, targets or [], categories or [], everything=everything)
-    elsewhere = _worker_elsewhere(site) if call.verb == "disable" else ""
-    _do(do(site, settings, chosen, call), as_json=as_json, not_told=elsewhere)
+    _do(do(site, settings, chosen, call), as_json=as_json)
 
 
-def _do(work: "Coroutine[Any, Any, OperationReport]", *, as_json: bool, not_told: str = "") -> None:
-    found = run(work, "some overrides may be changed and others not; `bluefleet status` shows them")
-    if not_told:
-        # The file of refused devices is the manager's.
-        typer.echo(
-            f"failed: {not_told}: its worker does not hear of what is disabled: plans can still use these devices. "
-            "`bluefleet stop` takes their instances away from plans, too.",
-            err=True,
-        )
-        found = found.model_copy(update={"ok": False})
-    show(found, as_json=as_json)
-
-
-def _worker_elsewhere(site: "Site") -> str:
-    """The host of the queue's worker, where that is not the manager."""
-    host = site.pods.acquisition.host if site.pods.acquisition is not None else ""
-    return host if host and "manager" not in site.hosts[host].groups else ""
+def _do(work: "Coroutine[Any, Any, OperationReport]", *, as_json: bool) -> None:
+    show(run(work, "some overrides may be changed and others not; `bluefleet status` shows them"), as_json=as_json)

@@ -114,8 +114,9 @@ def _show(found: "StatusReport") -> None:
 
 def _show_orphans(orphans: "Sequence[Override]", out: "Console") -> None:
     for one in orphans:
-        place = f"{one.node}/{one.instance}"
-        words = f"{place.rstrip('/')} is not declared, but {one.words}; `bluefleet clear {place}` takes that away"
+        # The slash says that a node is meant.
+        target = one.place if one.instance else f"{one.node}/"
+        words = f"{one.place} is not declared, but {one.words}; `bluefleet clear {target}` takes that away"
         out.print(words, style="dim", markup=False)
 
 

@@ -97,8 +97,9 @@ def _show(found: "TalkReport") -> None:
         if result.ok:
             typer.echo(f"{label} | {_keywords(result.keywords)}".rstrip(" |") + f"  done in {result.seconds:.1f} s")
         else:
-            remedy = f". {result.remedy}" if result.remedy else ""
-            typer.echo(f"{result.outcome}: {label}: {result.error}{remedy}.".replace("..", "."), err=True)
+            typer.echo(
+                f"{result.outcome}: {label}: {result.error.rstrip('.')}. {result.remedy}".rstrip(". ") + ".", err=True
+            )
 
 
 def _keywords(keywords: dict[str, object]) -> str:

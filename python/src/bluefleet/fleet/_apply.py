@@ -71,7 +71,7 @@ async def _on_node(
     node = chosen.node
     # Only now: the one who held the lock before may have changed them.
     overrides = Overrides.now(State(settings.state_file))
-    disabled = next((one for one in overrides.of_node(node.name) if one.kind == "disabled"), None)
+    disabled = overrides.first(node.name, "", "disabled")
     if disabled is not None:
         # It may be in pieces on a bench: that it does not answer must not fail everybody's converge.
         return NodeResult(name=node.name, left=disabled.words)

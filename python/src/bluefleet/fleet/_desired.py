@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bluefleet.engine import LABEL, Container, ContainerSpec
 from bluefleet.fleet._overrides import Override, Overrides
@@ -77,9 +78,7 @@ def held_steps(chosen: Chosen, wanted: Sequence[Desired], containers: Sequence[C
 
 
 def _desired(site: Site, node: Node, instance: Instance, overrides: Overrides) -> Desired:
-    def first(*kinds: str) -> Override | None:
-        return next((one for kind in kinds for one in here if one.kind == kind), None)
-
+    first = partial(overrides.first, node.name, instance.name)
     here = tuple(overrides.of(node.name, instance.name))
     simulated, pinned, back = first("simulated"), first("pinned"), first("rolled-back")
     twin = instance.twin() if simulated else None

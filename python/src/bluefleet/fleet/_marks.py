@@ -23,7 +23,17 @@ async def disable(site: Site, settings: Settings, selection: Selection, call: Ca
 
     What runs goes on. A whole node is disabled as one, with what is declared on it later. Raises StateUnusable.
     """
-    return await _mark(site, settings, selection, call, lambda chosen, now: _putting("disabled", chosen, now, call))
+    done = await _mark(site, settings, selection, call, lambda chosen, now: _putting("disabled", chosen, now, call))
+    worker = site.pods.acquisition.host if site.pods.acquisition is not None else ""
+    if not worker or "manager" in site.hosts[worker].groups:
+        return done
+    # The file of refused devices is the manager's.
+    deaf = NodeResult(
+        name=worker,
+        error="its worker does not hear of what is disabled: plans can still use these devices",
+        remedy="`bluefleet stop` takes their instances away from plans, too",
+    )
+    return done.model_copy(update={"ok": False, "nodes": [*done.nodes, deaf]})
 
 
 async def cordon(site: Site, settings: Settings, selection: Selection, call: Call) -> OperationReport:
@@ -101,14 +111,14 @@ async def _mark(
         changed.extend(one for one in [*added, *taken] if one not in gone)
         return NodeResult(name=chosen.node.name, error=_still(call.verb, chosen, Overrides.now(state), kinds))
 
-    with recorded(settings, call, [*selection.names, *dict.fromkeys(_place(one) for one in gone)]) as record:
+    with recorded(settings, call, [*selection.names, *dict.fromkeys(one.place for one in gone)]) as record:
         # Nobody works on what is not declared: its overrides need no lock.
         if not call.dry_run:
             remove(state, gone)
         changed.extend(gone)
         results = await each_node(selection, settings, call, work)
         record.nodes(results)
-        record.detail += [f"{_place(one)}: {one.kind}" for one in changed]
+        record.detail += [f"{one.place}: {one.kind}" for one in changed]
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": bool(changed), "overrides": changed})
 
@@ -132,10 +142,6 @@ def _taking(kinds: Sequence[OverrideKind], chosen: Chosen, now: Overrides) -> _C
         for one in now.all
         if one.node == chosen.node.name and one.kind in kinds and (chosen.whole or one.instance in names)
     ]
-
-
-def _place(override: Override) -> str:
-    return f"{override.node}/{override.instance}".rstrip("/")
 
 
 def _still(verb: str, chosen: Chosen, now: Overrides, kinds: Sequence[OverrideKind]) -> str:

@@ -34,6 +34,11 @@ class Override(BaseModel):
     since: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     @property
+    def place(self) -> str:
+        """As it stands in history: the node, or node/instance."""
+        return f"{self.node}/{self.instance}" if self.instance else self.node
+
+    @property
     def words(self) -> str:
         """As a person is told."""
         why = f": {self.reason}" if self.reason else ""

@@ -15,8 +15,7 @@ def refused_devices(site: Site, overrides: Overrides) -> dict[str, str]:
     for placed in site.placed_devices():
         disabled = overrides.first(placed.node.name, placed.instance.name, "disabled")
         if disabled is not None:
-            place = placed.node.name if not disabled.instance else f"{placed.node.name}/{placed.instance.name}"
-            found[placed.device.name] = f"{place} is {disabled.words}"
+            found[placed.device.name] = f"{disabled.place} is {disabled.words}"
     return found
 
 

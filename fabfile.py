@@ -53,18 +53,19 @@ def restart(c: Context, targets: str, reason: str = "", interrupt_runs: bool = F
     _bluefleet(*words, *(["--interrupt-runs"] if interrupt_runs else []), seconds=660)
 
 
-@task(positional=["targets"])
+# A word after a task can't be left out, so what may be is an option.
+@task
 def logs(c: Context, targets: str = "", since: str = "1h", tail: int = 200) -> None:
     """What instances wrote lately: names with commas between, or all."""
     _bluefleet("logs", *_within(c, targets), "--since", since, "--tail", str(tail), "--timestamps", seconds=120)
 
 
-@task(positional=["nodes"])
+@task
 def reboot(c: Context, nodes: str = "", reason: str = "", hard: bool = False, interrupt_runs: bool = False) -> None:
     """Reboot nodes (or that of -H NODE) softly, and wait until they are back; refused under a plan that uses them."""
     chosen = _within(c, nodes) or _narrowed(c)
     if not chosen:
-        _refuse("name nodes: `fab -H manager reboot node1`, or `fab -H node1 reboot`")
+        _refuse("name nodes: `fab -H manager reboot --nodes node1`, or `fab -H node1 reboot`")
     words = ["reboot", *chosen, *(["--reason", reason] if reason else []), "--deadline", "300"]
     flags = {"--hard": hard, "--interrupt-runs": interrupt_runs}
     _bluefleet(*words, *(flag for flag, said in flags.items() if said), seconds=400)

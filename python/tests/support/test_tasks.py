@@ -86,6 +86,11 @@ def test_a_node_narrows_a_task_to_itself_and_its_exit_code_is_the_verbs(laborato
     done = fab(laboratory, programs, "-H", "node1", "restart", "cam1,simple", "--reason", "dust", SSH_ENDS_WITH="1")
     assert done.returncode == 1
     assert asked(programs).endswith("-- bluefleet restart node1/cam1 node1/simple --reason dust\n")
+    done = fab(laboratory, programs, "-H", "manager", "reboot", "--nodes", "node1,node2")
+    assert done.returncode == 0, done.stderr
+    assert "-- bluefleet reboot node1 node2 " in asked(programs)
+    done = fab(laboratory, programs, "-H", "manager", "logs", "--targets", "cam1,cam2", "--tail", "3")
+    assert asked(programs).endswith("-- bluefleet logs cam1 cam2 --since 1h --tail 3 --timestamps\n")
     done = fab(laboratory, programs, "-H", "node2", "logs")
     assert done.returncode == 0
     assert asked(programs).endswith("-- bluefleet logs node2/ --since 1h --tail 200 --timestamps\n")

@@ -1,0 +1,194 @@
+"""The other doors to the fleet of the laboratory that is up: the actor, tasks of fabric, the API at the edge."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from lab_door import BIN, ROOT, assert_all_is_well, bluefleet, on, shell, trust
+
+from bluefleet.checkout import find_checkout, find_inventory
+from bluefleet.cli.remote import ssh_arguments
+from bluefleet.inventory import Connection, render
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+
+ENDS = ":f"
+
+
+class ActorThroughSsh:
+    """A plain client: lines to and from the actor's port, which ssh forwards."""
+
+    def __init__(self, manager: Connection) -> None:
+        command = [*ssh_arguments(manager), "-o", "BatchMode=yes", "-W", "127.0.0.1:19996", manager.address]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        self._number = 0
+
+    def told(self, command: str) -> list[tuple[str, dict[str, Any]]]:
+        """Code and keywords of every reply to a command, to its end."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._number += 1
+        self._process.stdin.write(f"{self._number} {command}\n")
+        self._process.stdin.flush()
+        found: list[tuple[str, dict[str, Any]]] = []
+        while not found or found[-1][0] not in ENDS:
+            line = self._process.stdout.readline()
+            assert line, f"the actor closed the connection: {found}"
+            reply = json.loads(line)
+            if str(reply["header"]["command_id"]) == str(self._number):
+                found.append((reply["header"]["message_code"], reply["data"]))
+        return found
+
+    def close(self) -> None:
+        """End ssh."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def actor() -> Iterator[ActorThroughSsh]:
+    found = ActorThroughSsh(render(find_inventory(), find_checkout()).control.connections["manager"])
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[httpx.Client]:
+    """The fleet service behind the edge."""
+    fleet = json.loads(bluefleet("site", "--json").stdout)["fleet"]
+    with open(fleet["token_file"], encoding="utf-8") as file:  # noqa: PTH123  # the path comes as text
+        token = file.read().strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=fleet["url"], headers=headers, verify=trust(), trust_env=False, timeout=60) as client:
+        yield client
+
+
+def fab(*words: str) -> str:
+    """A task of fabric, as typed; what it printed."""
+    return shell(str(BIN / "fab"), *words, seconds=180).stdout
+
+
+def wait_for(holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    """Return when it is so."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.5)
+
+
+def instance(name: str) -> dict[str, Any]:
+    """What status tells of one instance."""
+    status = json.loads(bluefleet("status", name, "--json").stdout)
+    (found,) = [one for node in status["nodes"] for one in node["instances"]]
+    return dict(found)
+
+
+def test_a_plain_client_asks_the_actor_for_the_state_of_all_nodes(actor: ActorThroughSsh) -> None:
+    replies = actor.told("status")
+    assert replies[-1][0] == ":"
+    told = [keywords for _, keywords in replies]
+    assert [keywords["enabledNodes"] for keywords in told if "enabledNodes" in keywords] == [["node1", "node2"]]
+    nodes = [keywords["node"] for keywords in told if "node" in keywords]
+    assert [(name, host, engine) for name, _, _, host, engine in nodes] == [
+        ("node1", True, True),
+        ("node2", True, True),
+    ]
+    assert {"cam1", "cam2", "thermo"} <= {keywords["instance"][1] for keywords in told if "instance" in keywords}
+
+
+def test_the_actor_passes_commands_on_to_cameras_and_its_marks_are_seen_by_the_command(actor: ActorThroughSsh) -> None:
+    replies = actor.told("talk status --names cam1,cam2")
+    assert replies[-1][0] == ":", replies
+    assert any(keywords.get("temperature", [""])[0] == "cam2" for _, keywords in replies), replies
+    assert actor.told("disable node2 --reason dust")[-1][0] == ":"
+    try:
+        assert actor.told("talk status --names cam2")[-1][0] == "f"
+        assert "dust" in bluefleet("status").stdout
+    finally:
+        assert actor.told("enable node2")[-1][0] == ":"
+    assert_all_is_well()
+
+
+def test_tasks_of_fabric_see_and_restart_what_the_command_does() -> None:
+    assert "2 nodes, all well" in fab("-H", "manager", "status")
+    before = instance("thermo")["uptime_seconds"]
+    fab("-H", "node2", "restart", "thermo", "--reason", "by a task")
+    assert instance("thermo")["uptime_seconds"] < before
+    assert "node2/thermo | " in fab("-H", "manager", "logs", "--targets", "thermo", "--since", "5m")
+    assert_all_is_well()
+
+
+def test_an_image_is_pushed_tried_on_one_instance_and_taken_back() -> None:
+    first = instance("thermo")["digest"]
+    tags = shell("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "bluefleet/ioc").stdout.split()
+    name = "bluefleet/ioc:trial-of-a-test"
+    given = f"FROM {tags[0]}\nLABEL trial=1\n"
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=given, text=True, check=True, timeout=60)
+    try:
+        reference = fab("-H", "manager", "push-image", name, "--tag", "trial").strip().splitlines()[-1]
+        updated = bluefleet("update", "thermo", "--image", f"ioc={reference}", "--reason", "a trial")
+        assert updated.returncode == 0, updated.stdout + updated.stderr
+        assert instance("thermo")["digest"] == reference.partition("@")[2] != first
+        back = bluefleet("rollback", "thermo", "--reason", "the trial is over")
+        assert back.returncode == 0, back.stdout + back.stderr
+        assert instance("thermo")["digest"] == first
+    finally:
+        shell("docker", "image", "rm", name)
+        bluefleet("clear", "thermo")
+        bluefleet("apply")
+    assert_all_is_well()
+    verbs = [entry["verb"] for entry in json.loads(bluefleet("history", "--json").stdout)["entries"]]
+    assert {"update", "rollback"} <= set(verbs)
+
+
+def test_what_dies_is_brought_back_by_the_service_and_what_is_stopped_is_not(api: httpx.Client) -> None:
+    on("node2", "docker kill bluefleet-thermo")
+    wait_for(lambda: instance("thermo")["health"] == "healthy", "thermo is healthy again")
+    entries = api.get("history", params={"limit": 20}).raise_for_status().json()["entries"]
+    assert any(entry["who"] == "fleet service" and "thermo" in str(entry) for entry in entries), entries
+
+    stopped = api.post("stop", json={"who": "ada", "targets": ["thermo"], "reason": "a drill"}).raise_for_status()
+    assert stopped.json()["ok"] is True
+    try:
+        assert instance("thermo")["state"] == "exited"
+        # It looks at every node again, and leaves alone what is meant to be so.
+        assert api.get("status", params={"fresh": True}).raise_for_status().json()["ok"] is True
+        assert instance("thermo")["state"] == "exited"
+    finally:
+        assert api.post("start", json={"who": "ada", "targets": ["thermo"]}).raise_for_status().json()["ok"] is True
+    assert_all_is_well()
+
+
+def test_the_api_is_closed_to_who_has_no_token_and_says_what_it_can(api: httpx.Client) -> None:
+    for headers in ({}, {"Authorization": "Bearer guess"}):
+        answer = httpx.get(f"{api.base_url}status", headers=headers, verify=trust(), trust_env=False, timeout=20)
+        assert answer.status_code == 401
+        assert {"what", "where", "remedy"} <= set(answer.json()["error"])
+    kept = json.loads((ROOT / "docs" / "reference" / "fleet-api.json").read_text())
+    assert api.get("openapi.json").raise_for_status().json()["paths"].keys() == kept["paths"].keys()
+    assert "bluefleet_nodes_unreachable 0.0" in api.get("metrics").raise_for_status().text
+
+
+def test_the_check_up_of_a_site_that_is_well_finds_nothing() -> None:
+    found = bluefleet("doctor")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "0 failed, 0 to look at" in found.stdout + found.stderr
+
+
+def test_the_services_of_the_manager_are_supervised_and_start_anew_only_for_a_reason() -> None:
+    units = "bluefleet-fleet.service bluefleet-actor.service"
+    assert on("manager", f"systemctl is-active {units}").split() == ["active", "active"]
+    on("manager", "systemctl kill --signal=KILL bluefleet-fleet.service bluefleet-actor.service")
+    wait_for(
+        lambda: on("manager", f"systemctl is-active {units}", check=False).split() == ["active", "active"],
+        "both run again",
+    )
+    assert json.loads(bluefleet("actor", "status", "--json").stdout)["ok"] is True

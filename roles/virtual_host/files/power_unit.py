@@ -200,7 +200,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise Wrong(HTTPStatus.UNAUTHORIZED, "send the unit's token: `Authorization: Bearer <token>`")
             self._send(HTTPStatus.OK, work())
         except Wrong as error:
-            log.warning("%s: %s %a: %a", self.client_address[0], self.command, self.path, str(error))
+            log.warning("%s: %s %a: %s", self.client_address[0], self.command, self.path, error)
             self._send(error.status, {"error": str(error)})
 
     def _words(self) -> list[str]:
@@ -229,7 +229,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Who asked what; no header, for one is the token."""
-        log.info("%s: %s", self.client_address[0], ascii(format % args))
+        log.info("%s: %s", self.client_address[0], (format % args).encode("unicode_escape").decode())
 
 
 def arguments() -> argparse.Namespace:

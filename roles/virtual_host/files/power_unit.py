@@ -242,7 +242,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--key", type=Path, required=True, help="of the certificate, PEM")
     parser.add_argument("--engine", default="/var/run/docker.sock", help="the engine's socket")
     # The engine itself waits up to 10 s for the end of what it killed; whoever asks us has patience for 30.
-    parser.add_argument("--engine-seconds", type=float, default=20.0, help="how long the engine may be silent")
+    parser.add_argument("--engine-seconds", type=float, default=50.0, help="how long the engine may be silent")
     parser.add_argument("--address", default="0.0.0.0", help="where it answers")  # noqa: S104  # a container has one network
     parser.add_argument("--port", type=int, default=443, help="where it answers; 0 for any that is free")
     return parser.parse_args()

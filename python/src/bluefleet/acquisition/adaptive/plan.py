@@ -154,11 +154,13 @@ def _by_name(first_point: Mapping[Any, Any]) -> dict[str, Any]:
     """The devices that are moved. Raises CampaignWrong."""
     if not first_point:
         raise CampaignWrong("a campaign needs at least one axis: give its first point, such as {motor: 0}")
-    for device, position in first_point.items():
-        if not isinstance(device, Movable):
-            raise CampaignWrong(f"{device!r} is no device that can be moved; compare with `bluefleet devices list`")
+    each: Any
+    for each, position in first_point.items():
+        name = getattr(each, "name", "")
+        if not isinstance(each, Movable):
+            raise CampaignWrong(f"{each!r} is no device that can be moved; compare with `bluefleet devices list`")
         if isinstance(position, bool) or not isinstance(position, int | float):
-            raise CampaignWrong(f"{device.name} can't begin at {position!r}: give a number")
+            raise CampaignWrong(f"{name} can't begin at {position!r}: give a number")
     return {device.name: device for device in first_point}
 
 

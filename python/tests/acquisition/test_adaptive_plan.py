@@ -225,3 +225,8 @@ def test_the_queues_plan_names_no_pairs_what_are_none(engine: RunEngine, devices
         engine(adaptive([det], motor))
     assert "adaptive" in queued
     assert "adaptive_plan" not in queued
+
+
+def test_the_queue_can_read_what_its_plan_takes() -> None:
+    # It takes annotations that are texts for names of nothing, and refuses every call.
+    assert not [name for name, kind in adaptive.__annotations__.items() if isinstance(kind, str)]

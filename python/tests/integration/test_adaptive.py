@@ -224,6 +224,6 @@ def test_recommenders_see_nothing_of_redis_but_campaigns(site: Site) -> None:
     )
     with client:
         assert client.get(f"{SITE}:adaptive:none:answer:0") is None
-        for forbidden in (lambda: client.get("qs_plan_queue"), lambda: client.keys("*"), lambda: client.flushall()):
+        for forbidden in (lambda: client.get("qs_plan_queue"), lambda: client.keys("*"), client.flushall):
             with pytest.raises(NoPermissionError):
                 forbidden()

@@ -103,7 +103,8 @@ class GaussianProcess:
             # A length at its bound is no news while there are few points.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(self._unit(np.array(self._x)), np.array(self._y))
-            return model.predict(self._unit(self._candidates), return_std=True)
+            predicted: Any = model.predict(self._unit(self._candidates), return_std=True)
+            return predicted
 
     def _unit(self, points: Any) -> Any:
         return (points - self._low) / (self._high - self._low)

@@ -1,9 +1,10 @@
-"""The plans of a campaign: `adaptive_plan`, called as that of bluesky-adaptive 0.x is, and `adaptive` for the queue."""
+"""The plans of a campaign: `adaptive_plan`, called as that of bluesky-adaptive 0.x is, and `adaptive` for the queue.
+
+Annotations are objects here, not texts: the queue reads them.
+"""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false, reportMissingTypeArgument=false, reportUnknownLambdaType=false
 # (bluesky's plans and protocols have partial types, and the queue knows the protocols as they are written here)
-from __future__ import annotations
-
 import asyncio
 import itertools
 import queue

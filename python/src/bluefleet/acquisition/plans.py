@@ -31,7 +31,10 @@ from bluesky.plans import (
     x2x_scan,
 )
 
+from bluefleet.acquisition.adaptive.plan import adaptive
+
 __all__ = [
+    "adaptive",
     "adaptive_scan",
     "count",
     "fly",

@@ -14,6 +14,7 @@ from bluefleet.fleet import Settings, State, disable, enable, history
 from bluefleet.fleet._lock import owner
 from real_engine import MakeSite, Seen, docker
 from service_process import Serve, declare
+from small_registry import SmallRegistry
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +112,26 @@ def test_who_is_killed_at_work_holds_nothing_and_what_is_wanted_becomes_so(  # n
             # It was not stopped yet, and runs on; the next operator waits for nobody.
             assert did(site, settings, "restart", word, wait=15.0).ok
             assert began(seen, word) != first
+
+
+def test_an_operator_waits_for_no_pull_of_the_service(  # noqa: PLR0917 (fixtures)
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, serve: Serve, registry: SmallRegistry
+) -> None:
+    declare(make_site({"node1": [sleeper(word)]}), settings)
+    registry.quick.clear()
+    try:
+        with serve() as service:
+            service.until(lambda: registry.pulls)
+            assert service.post("cordon", word, wait=0)["ok"]
+            registry.quick.set()
+            # It has the image now, and does not want it any more.
+            service.until(lambda: registry.digest in docker("images", "--digests", "--format", "{{.Digest}}"))
+            service.until(lambda: service.instance(word).get("state") == "missing")
+            assert (seen.ids(), mended(settings)) == ({}, [])
+            assert service.post("clear", word)["ok"]
+            service.until(lambda: f"bluefleet-{word}" in seen.ids())
+    finally:
+        registry.quick.set()
 
 
 def test_two_doors_at_once_do_one_after_the_other(

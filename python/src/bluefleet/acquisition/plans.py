@@ -31,6 +31,8 @@ from bluesky.plans import (
     x2x_scan,
 )
 
+from bluefleet.acquisition.xafs.plan import xafs
+
 __all__ = [
     "adaptive_scan",
     "count",
@@ -60,4 +62,5 @@ __all__ = [
     "tune_centroid",
     "tweak",
     "x2x_scan",
+    "xafs",
 ]

@@ -40,6 +40,17 @@ def test_the_text_is_read_as_it_stands() -> None:
     assert [str(each) for each in scan.times] == ["0.5", "0.5", "0.5", "0.25k"]
 
 
+def test_the_text_on_the_page_is_this_one() -> None:
+    page = Path(__file__).parents[4] / "docs" / "how-to" / "xafs.md"
+    assert f"```\n{TEXT}```\n" in page.read_text(encoding="utf-8")
+
+
+def test_what_the_page_says_of_mistakes_is_what_is_told() -> None:
+    page = Path(__file__).parents[4] / "docs" / "how-to" / "xafs.md"
+    said = refused(changed("= 8979", "= 8333").replace("10    2.0  0.3  0.05k", "10 2.0 0.3"))
+    assert f"```\n{said}\n```\n" in page.read_text(encoding="utf-8")
+
+
 def test_a_text_that_a_program_indents_is_the_same_text() -> None:
     assert XafsScan.read("\n" + "\n".join("    " + line for line in TEXT.splitlines())) == XafsScan.read(TEXT)
 

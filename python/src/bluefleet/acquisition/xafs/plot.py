@@ -46,7 +46,7 @@ class AveragePlot:
             curves = {f"scan {number}": curve for number, curve in scans.items()}
             _show(panel, {**curves, AVERAGE: self.average.average(which)})
         self._panels[0].set_title(self.average.title)
-        self._panels[0].legend(loc="lower right")
+        self._panels[0].legend(loc="center right")
         figure.canvas.draw_idle()
         self._drawn, self._stale = time.monotonic(), False
 

@@ -82,7 +82,7 @@ class XafsBeamline(PVGroup):
 def main() -> None:
     parser, split = template_arg_parser(default_prefix="xafs:", desc=dedent(__doc__ or ""))
     parser.add_argument("--edge", type=float, default=8979.0, help="the foil's edge in eV; that of Cu K, if not given")
-    parser.add_argument("--flux", type=float, default=3e5, help="photons in a second: the fewer, the more noise")
+    parser.add_argument("--flux", type=float, default=1e5, help="photons in a second: the fewer, the more noise")
     parser.add_argument("--seed", type=int, help="of the noise, to have the same twice")
     parser.add_argument(
         "--hurry", type=float, default=1.0, help="how many times faster it moves and counts than it says"

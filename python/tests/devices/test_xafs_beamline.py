@@ -57,11 +57,11 @@ def test_counts_are_those_of_the_energy_and_the_time_that_were_set(
     above = row(engine, chambers)
     assert above["chambers-transmitted"] < 0.6 * below["chambers-transmitted"]
     assert above["chambers-fluorescence"] > 20 * below["chambers-fluorescence"]
-    assert above["chambers-i0"] == pytest.approx(below["chambers-i0"], rel=0.05)
+    assert above["chambers-i0"] == pytest.approx(below["chambers-i0"], rel=0.1)
     engine(mv(chambers.seconds, 4.0))
     longer = row(engine, chambers)
     assert longer["chambers-seconds"] == 4.0
-    assert longer["chambers-i0"] == pytest.approx(4 * above["chambers-i0"], rel=0.05)
+    assert longer["chambers-i0"] == pytest.approx(4 * above["chambers-i0"], rel=0.1)
 
 
 def test_what_the_beamline_can_not_do_is_refused_and_nothing_moves(

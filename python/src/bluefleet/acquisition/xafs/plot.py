@@ -46,7 +46,7 @@ class AveragePlot:
             curves = {f"scan {number}": curve for number, curve in scans.items()}
             _show(panel, {**curves, AVERAGE: self.average.average(which)})
         self._panels[0].set_title(self.average.title)
-        self._panels[0].legend(loc="center right")
+        self._panels[0].legend(loc="lower right")
         figure.canvas.draw_idle()
         self._drawn, self._stale = time.monotonic(), False
 
@@ -62,7 +62,7 @@ class AveragePlot:
         spectra = self.average.spectra
         self._panels = list(figure.subplots(len(spectra), 1, sharex=True, squeeze=False)[:, 0])
         for panel, spectrum in zip(self._panels, spectra, strict=True):
-            panel.plot([], [], color="black", linewidth=1.4, zorder=3, label=AVERAGE)
+            panel.plot([], [], color="black", linewidth=1.2, zorder=3, label=AVERAGE)
             panel.set_ylabel(spectrum.label)
         self._panels[-1].set_xlabel("energy (eV)")
 

@@ -32,6 +32,7 @@ from bluesky.plans import (
 )
 
 from bluefleet.acquisition.adaptive.plan import adaptive
+from bluefleet.acquisition.xafs.plan import xafs
 
 __all__ = [
     "adaptive",
@@ -63,4 +64,5 @@ __all__ = [
     "tune_centroid",
     "tweak",
     "x2x_scan",
+    "xafs",
 ]

@@ -41,6 +41,7 @@ USE_ONLY_ARGUMENTS = frozenset(
         "tune_centroid",
         "tweak",
         "x2x_scan",
+        "xafs",
     }
 )
 

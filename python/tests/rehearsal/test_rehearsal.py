@@ -180,6 +180,29 @@ def test_files_beside_the_inventory_are_found_where_they_are(site: Site, folder:
 
 
 @pytest.mark.parametrize(
+    ("template", "is_taken"),
+    [
+        ("{{ lookup('ansible.builtin.file', '/etc/hostname') }}", True),
+        ("{{ lookup('env', 'HOME') }} {{ query('vars', 'site_name') }}", True),
+        ("{{ lookup('url', 'https://site.example.org') }}", False),
+        ("{{ lookup('community.general.onepassword', 'x') }}", False),
+        ("{{ lookup(local_kind, 'x') }}", False),
+        ("{{ q('pipe', 'ssh gate true') }}", False),
+    ],
+)
+def test_a_template_that_may_ask_the_site_stays_behind(site: Site, template: str, is_taken: bool) -> None:
+    made = site({"group_vars/desktops.yml": f'local_key:\n  - "{template}"\n'})
+    assert ("group_vars/desktops/site.yml" in made.files) is is_taken
+    assert ("local_key" in {left.what for left in made.left}) is not is_taken
+
+
+def test_instances_that_ask_the_site_cannot_be_rehearsed(site: Site) -> None:
+    text = "node_instances: [{name: a, image: ioc, command: [\"{{ lookup('url', 'x') }}\"], simulated: {}}]\n"
+    (finding,) = site({"host_vars/bl7-hutch.yml": text}).findings
+    assert "can't use it" in finding.says
+
+
+@pytest.mark.parametrize(
     ("twin", "says", "line"),
     [
         ("", "instance 'scope' has no twin, so it can't be rehearsed", 2),

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from bluefleet.inventory import Entry, Finding, line_at
 from bluefleet.model import TWIN_REMEDY
+from bluefleet.rehearsal._variables import asks_others
 
 
 def not_to_be_rehearsed(host: str, entry: Entry, built: Collection[str]) -> Iterator[Finding]:
@@ -18,6 +19,17 @@ def not_to_be_rehearsed(host: str, entry: Entry, built: Collection[str]) -> Iter
             entry.value,
             "a template stands for all instances, and a rehearsal must see which of them have twins",
             "Write the list out; values within it may be templates",
+        )
+        return
+    if entry.sealed or asks_others(cast("Any", entry.value)):
+        yield Finding(
+            entry.file,
+            entry.line,
+            host,
+            entry.name,
+            None,
+            "a part of it is encrypted, or its template may ask the site for the value: a rehearsal can't use it",
+            "Write it in plain text; a secret belongs in no instance",
         )
         return
     for position, instance in enumerate(_mappings(cast("list[Any]", entry.value))):

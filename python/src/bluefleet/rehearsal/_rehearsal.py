@@ -10,7 +10,7 @@ import yaml
 from bluefleet.inventory import Entry, Finding, Group, Inventory, is_template
 from bluefleet.rehearsal._addresses import Readdressed, Subnet
 from bluefleet.rehearsal._instances import file_servers, not_to_be_rehearsed, rehearsed
-from bluefleet.rehearsal._variables import INVENTORY, beside_the_site, is_taken, why_left
+from bluefleet.rehearsal._variables import ASKS, INVENTORY, asks_others, beside_the_site, is_taken, why_left
 
 # Hosts that are made; of those in `epics_clients` only an address counts.
 MADE = ("manager", "acquisition", "data", "desktops", "nodes")
@@ -150,7 +150,7 @@ def _take(made: Rehearsal, path: str, entries: list[Entry], readdress: Readdress
     """What may be taken of a group or a host; what is written later counts, as in Ansible."""
     taken: dict[str, Any] = {}
     for entry in entries:
-        if is_taken(entry.name) and not entry.sealed:
+        if is_taken(entry.name) and not entry.sealed and not asks_others(entry.value):
             value = cast("Any", entry.value)
             if entry.name == "node_instances":
                 value = rehearsed(value)
@@ -182,6 +182,8 @@ def _left(source: Inventory) -> Iterator[Left]:
         what = f"{host}: {entry.name}" if host else entry.name
         if is_taken(entry.name) and entry.sealed:
             yield Left(place, what, "it is encrypted or raw text, and secrets of the site stay with it")
+        elif is_taken(entry.name) and asks_others(entry.value):
+            yield Left(place, what, ASKS)
         elif entry.name == "node_mounts":
             yield Left(place, what, "in its place is a folder of this machine, which all virtual hosts share")
         elif why := why_left(entry.name):

@@ -1,7 +1,7 @@
 """`bluefleet first-scan`: queue a scan through the site's front door, read it back, show it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -144,11 +144,12 @@ def _show(
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _is_shown(values: list[float]) -> bool:
+def _is_shown(values: list[Any]) -> bool:
+    """Whether a cell of a table can say it: a frame's pixels it can't."""
     return all(isinstance(value, int | float | str) for value in values)
 
 
-def _cell(name: str, value: float | str, subject: "Pinhole | Readings") -> str:
+def _cell(name: str, value: Any, subject: "Pinhole | Readings") -> str:
     from bluefleet.first_scan import Pinhole
 
     whole = name == "seq_num" or (isinstance(subject, Pinhole) and name == subject.detector)

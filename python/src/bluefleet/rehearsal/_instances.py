@@ -10,18 +10,19 @@ from bluefleet.rehearsal._variables import asks_others
 
 def not_to_be_rehearsed(host: str, entry: Entry, built: Collection[str]) -> Iterator[Finding]:
     """Instances without a twin, or with one whose image is not `built` here, at their lines."""
-    if not isinstance(entry.value, list):
+    value: Any = entry.value
+    if not isinstance(value, list):
         yield Finding(
             entry.file,
             entry.line,
             host,
             entry.name,
-            entry.value,
+            value,
             "a template stands for all instances, and a rehearsal must see which of them have twins",
             "Write the list out; values within it may be templates",
         )
         return
-    if entry.sealed or asks_others(cast("Any", entry.value)):
+    if entry.sealed or asks_others(cast("Any", value)):
         yield Finding(
             entry.file,
             entry.line,
@@ -32,7 +33,7 @@ def not_to_be_rehearsed(host: str, entry: Entry, built: Collection[str]) -> Iter
             "Write it in plain text; a secret belongs in no instance",
         )
         return
-    for position, instance in enumerate(_mappings(cast("list[Any]", entry.value))):
+    for position, instance in enumerate(_mappings(cast("list[Any]", value))):
         name = instance.get("name")
         if not isinstance(instance.get("simulated"), dict):
             yield Finding(

@@ -151,7 +151,7 @@ def _take(made: Rehearsal, path: str, entries: list[Entry], readdress: Readdress
     taken: dict[str, Any] = {}
     for entry in entries:
         if is_taken(entry.name) and not entry.sealed and not asks_others(entry.value):
-            value = cast("Any", entry.value)
+            value: Any = entry.value
             if entry.name == "node_instances":
                 value = rehearsed(value)
             taken[entry.name] = readdress(_beside(value))
@@ -170,7 +170,8 @@ def _beside(value: Any) -> Any:
 def _mount_points(source: Inventory) -> Iterator[str]:
     for host in source.members("nodes"):
         entry = source.entry(host, "node_mounts")
-        for mount in cast("list[Any]", entry.value) if entry and isinstance(entry.value, list) else []:
+        mounts: Any = entry.value if entry else None
+        for mount in cast("list[Any]", mounts) if isinstance(mounts, list) else []:
             if isinstance(mount, dict) and not is_template(mount):
                 yield str(cast("dict[str, Any]", mount)["path"])
 
@@ -188,8 +189,9 @@ def _left(source: Inventory) -> Iterator[Left]:
             yield Left(place, what, "in its place is a folder of this machine, which all virtual hosts share")
         elif why := why_left(entry.name):
             yield Left(place, what, why)
-        if entry.name == "node_instances" and isinstance(entry.value, list):
-            for export in file_servers(cast("list[Any]", entry.value)):
+        instances: Any = entry.value if entry.name == "node_instances" else None
+        if isinstance(instances, list):
+            for export in file_servers(cast("list[Any]", instances)):
                 yield Left(place, f"{what}: {export}", "in its place is a volume of the virtual node's own engine")
     for path in source.sealed_files:
         yield Left(Finding(path, 1).place, "the whole file", "it is encrypted, and secrets of the site stay with it")

@@ -15,10 +15,10 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-lab: ## a laboratory on this machine, from nothing to a first scan; again: mends what is missing
+lab: ## a laboratory on this machine, from nothing to a first scan; again: mends what is missing; INVENTORY=inventories/<site> rehearses that site
 	@.ci/lab up
 
-lab-down: ## remove the laboratory; the download and image cache stays
+lab-down: ## remove the laboratory, or with INVENTORY= that rehearsal; the download and image cache stays
 	@.ci/lab down
 
 lab-purge: ## remove the laboratory, the cache and the images

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible.module_utils.virtual_host_engine import VirtualHostError, archive_of, remove, run
-from ansible.module_utils.virtual_host_plan import LAB_LABEL, SPEC_LABEL, Found, Host, Lab
+from ansible.module_utils.virtual_host_engine import VirtualHostError, archive_of, labels, remove, run
+from ansible.module_utils.virtual_host_plan import SPEC_LABEL, Found, Host, Lab
 
 ENGINE_SOCKET = "/var/run/docker.sock"
 DEADLINE = 5
@@ -123,9 +123,9 @@ def carry_out(lab: Lab, unit: PowerUnit, what: str) -> None:
     if what == "recreate":
         remove([lab.power_unit])
     if what in ("create", "recreate"):
-        labels = ["--label", f"{LAB_LABEL}={lab.checkout}", "--label", f"{SPEC_LABEL}={spec_of(lab, unit)}"]
+        spec = ["--label", f"{SPEC_LABEL}={spec_of(lab, unit)}"]
         stage = "create the power unit"
-        run(["docker", "create", *run_arguments(lab, unit), *labels, lab.image, *command(lab)], stage=stage)
+        run(["docker", "create", *run_arguments(lab, unit), *labels(lab), *spec, lab.image, *command(lab)], stage=stage)
         run(["docker", "cp", "-", f"{lab.power_unit}:/"], stage=f"{stage}: files", stdin=archive_of(unit.files()))
     if what:
         run(["docker", "restart" if what == "restart" else "start", lab.power_unit], stage=f"{what} the power unit")

@@ -185,7 +185,7 @@ class Looking:
             seen = found[one.declared.name]
             reason = _reason(one, seen, there.get(one.spec.name))
             trouble = self._known.troubles.get((chosen.node.name, seen.name))
-            update: dict[str, Any] = {"overrides": list(one.overrides), "reason": reason}
+            update: dict[str, Any] = {"overrides": list(one.overrides), "reason": reason, "simulated": one.simulated}
             # Another spec is another thing.
             if trouble is not None and trouble.spec == one.spec.sha256:
                 if trouble.gave_up and reason:

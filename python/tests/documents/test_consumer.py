@@ -55,7 +55,8 @@ def service() -> Iterator[SinkService]:
 
 def receive(service: SinkService, *offsets: int) -> None:
     body = codec.encode("start", {"uid": "run"})
-    messages = [SimpleNamespace(offset=lambda at=at: at, value=lambda: body, key=lambda: b"run") for at in offsets]
+    known = {"value": lambda: body, "key": lambda: b"run", "timestamp": lambda: (1, 1700000000000)}
+    messages = [SimpleNamespace(offset=lambda at=at: at, **known) for at in offsets]
     service._handle(messages)  # pyright: ignore[reportArgumentType] - as much of a message as is asked for
 
 

@@ -78,6 +78,7 @@ def _replay_letters(places: Places, run: str, wait: float, *, dry_run: bool, as_
     from bluefleet.documents.replay_report import Replayed
 
     letters = letters_of(places)
+    known = {letter.number for letter in letters}
     if run:
         with seeing_to(f"run {run}"):
             uid = verifier_of(places).resolve(run)
@@ -99,7 +100,6 @@ def _replay_letters(places: Places, run: str, wait: float, *, dry_run: bool, as_
     back: list[Letter] = []
     if total.end is not None:
         _until_stored(places, total.end, wait)
-        known = {letter.number for letter in letters}
         back = [letter for letter in letters_of(places) if letter.number not in known]
     for letter in back:
         typer.echo(f"came back as {letter.number}, {named(letter)}: {letter.reason}", err=True)

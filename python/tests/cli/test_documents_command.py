@@ -29,6 +29,8 @@ class DocumentPath:
         self.forwarder["writers"] = {"worker": {"backlog": 0, "oldest_age": 0.0}}
         self.sink: dict[str, Any] = {"problems": [], "position": 50, "lag": 0, "oldest_age": 0.0}
         self.letters: list[dict[str, Any]] = []
+        #: Letters that come back.
+        self.back: list[dict[str, Any]] = []
         self.done: list[tuple[str, str, Mapping[str, Any]]] = []
 
     def held(self, reference: str) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class DocumentPath:
 
     def settle(self, how: str, content: Mapping[str, Any]) -> dict[str, Any]:
         self.done.append(("dead", how, content))
-        self.letters = [letter for letter in self.letters if letter["number"] not in content["numbers"]]
+        self.letters = [letter for letter in self.letters if letter["number"] not in content["numbers"]] + self.back
         return {"source": "dead letters", "documents": len(content["numbers"]), "end": 50}
 
     def replay(self, run: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[DocumentPath]:
         "dead": told.letter,
         "replay": told.planned,
     }
-    actions = {"dead": lambda how, content: told.settle(how, content), "replay": told.replay}
+    actions = {"dead": told.settle, "replay": told.replay}
     forwarder = StatusServer(0, routes, lambda: True, actions=actions)
     sinks = [StatusServer(0, {"status": lambda _: told.sink, "runs": told.held}, lambda: True) for _ in range(2)]
     for server in (forwarder, *sinks):
@@ -180,14 +182,8 @@ def test_dead_letters_are_sent_again(path: DocumentPath) -> None:
     assert [content["numbers"] for _, _, content in path.done] == [[7], [8]]
 
 
-def test_what_comes_back_is_a_failure(path: DocumentPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.letters = [LETTER]
-
-    def refuse(_how: str, _content: Mapping[str, Any]) -> dict[str, Any]:
-        path.letters = [LETTER | {"number": 9}]
-        return {"source": "dead letters", "documents": 1, "end": 50}
-
-    monkeypatch.setattr(path, "settle", refuse)
+def test_what_comes_back_is_a_failure(path: DocumentPath) -> None:
+    path.letters, path.back = [LETTER], [LETTER | {"number": 9}]
     done = call("replay", "--dead")
     assert done.exit_code == 1
     assert "came back as 9, event 3 of run 0f3a5c1e: no place for it" in done.stderr

@@ -44,18 +44,21 @@ def messages_of(
 
 
 def documents_in_topic(settings: Settings, run: str) -> Iterator[Spooled]:
-    """A run's documents from its start to its first stop, `seq` being the offset. Raises RunNotFound, Unavailable."""
+    """A run's documents from its start to its first stop, `seq` being the offset, `time` nothing.
+
+    Raises RunNotFound, Unavailable.
+    """
     begun = False
     for offset, body in messages_of(settings, run):
         try:
-            name, document = codec.decode(body)
+            name, _ = codec.decode(body)
         except DocumentUnreadable:
             # Somebody else's bytes under our key.
             continue
         if not begun and name != "start":
             raise RunNotFound(f"the beginning of run {run} has left topic {settings.topic}, which is limited in size")
         begun = True
-        yield Spooled(offset, run, name, float(document.get("time", 0.0)), body)
+        yield Spooled(offset, run, name, 0.0, body)
         if name == "stop":
             return
     if not begun:

@@ -91,3 +91,17 @@ def test_a_commit_is_not_waited_for_and_one_that_failed_is_made_again(service: S
     assert consumer.asked == [1, 1]
     service._note_commit(None, [TopicPartition("lab.bluesky.documents", 0, 1)])
     assert service.status()["committed"] == 1
+
+
+def test_how_long_the_oldest_document_waits_is_said(service: SinkService, monkeypatch: pytest.MonkeyPatch) -> None:
+    service._assign(Committing(0))  # pyright: ignore[reportArgumentType]
+    seen: list[float] = []
+
+    def write(_batch: Sequence[Received], _patience: Patience) -> list[Rejected]:
+        seen.append(service.status()["oldest_age"])
+        return []
+
+    monkeypatch.setattr(service._sink, "write", write)
+    receive(service, 0)
+    assert seen[0] > 1e6
+    assert service.status()["oldest_age"] == 0.0

@@ -36,8 +36,9 @@ check: tools-dev ## static checks and unit tests
 faults: tools-dev ## what fails, and what then happens: on the running laboratory
 	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m faults
 
-bench: tools-dev ## measure the laboratory; prints figures for docs/reference/performance.md
+bench: tools-dev ## measure the laboratory and the fleet; prints figures for docs/reference/performance.md
 	@$(BIN)/python python/benchmarks/lab.py
+	@.ci/with-engine $(BIN)/python python/benchmarks/fleet.py --reconnect
 
 docs: tools-dev ## generate what is generated of the documentation
 	@$(BIN)/python .ci/role-readmes

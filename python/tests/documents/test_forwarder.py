@@ -52,6 +52,7 @@ def ask(service: Forwarder, path: str) -> dict:
         return json.load(answer)
 
 
+@pytest.mark.slow
 def test_the_run_of_a_killed_writer_is_closed_without_a_new_worker(
     tmp_path: Path, forwarder: Forwarder, start_writer: StartWriter
 ) -> None:
@@ -90,6 +91,7 @@ def test_documents_wait_and_the_status_says_for_what(tmp_path: Path, forwarder: 
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.slow
 def test_a_lane_that_breaks_is_a_problem_and_is_begun_again(
     tmp_path: Path, forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

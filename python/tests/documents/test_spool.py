@@ -55,6 +55,7 @@ def test_documents_are_kept_in_order(tmp_path: Path) -> None:
     assert spooled(tmp_path) == run
 
 
+@pytest.mark.slow
 def test_a_killed_writer_loses_nothing_older_than_a_second(tmp_path: Path, start_writer: StartWriter) -> None:
     writer = start_writer(WRITE_FOR_EVER)
     assert writer.stdout is not None

@@ -11,7 +11,12 @@ CAMERA = {
     "privileged": True,
     "hardware_devices": ["/dev/bus/usb"],
     "stop_command": ["warm-up"],
-    "volumes": [{"source": "/data", "target": "/data"}],
+    "device_cgroup_rules": ["c 189:* rwm"],
+    "capabilities": ["SYS_NICE"],
+    "ulimits": {"rtprio": {"soft": 99, "hard": 99}},
+    "groups": [20],
+    "user": "1000",
+    "volumes": [{"source": "/data", "target": "/data"}, {"source": "/dev/serial", "target": "/dev/serial"}],
     "simulated": {"image": "ioc", "command": ["simulated"], "environment": {"LEVEL": "2"}},
 }
 
@@ -21,7 +26,8 @@ def test_a_twin_has_the_ports_and_volumes_but_none_of_the_hardware() -> None:
     assert twin is not None
     assert (twin.name, twin.image, twin.command) == ("camera", "ioc", ["simulated"])
     assert (twin.privileged, twin.hardware_devices, twin.stop_command) == (False, [], [])
-    assert (twin.channel_access_port, twin.volumes[0].source) == (5064, "/data")
+    assert (twin.device_cgroup_rules, twin.capabilities, twin.ulimits, twin.groups, twin.user) == ([], [], {}, [], None)
+    assert (twin.channel_access_port, [volume.source for volume in twin.volumes]) == (5064, ["/data"])
     assert twin.environment == {"LEVEL": "2", "KEEP": "1"}
 
 

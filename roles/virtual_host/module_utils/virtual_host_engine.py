@@ -198,7 +198,7 @@ def wait_for_ssh(lab: Lab, hosts: list[Host], seconds: float) -> None:
 
 
 def remove_laboratory(lab: Lab) -> None:
-    """Remove the hosts, volumes and networks that carry the checkout's label."""
+    """Remove the hosts, the power unit, volumes and networks that carry the checkout's label."""
     owner = f"label={LAB_LABEL}={lab.checkout}"
     remove([container.name for container in containers() if container.checkout == lab.checkout])
     for kind in ("volume", "network"):
@@ -210,7 +210,7 @@ def remove_laboratory(lab: Lab) -> None:
 def remains(lab: Lab) -> list[str]:
     """What the checkout's laboratory has on this engine."""
     owner = f"label={LAB_LABEL}={lab.checkout}"
-    hosts = [f"host {container.name}" for container in containers() if container.checkout == lab.checkout]
+    hosts = [f"container {container.name}" for container in containers() if container.checkout == lab.checkout]
     others = [
         f"{kind} {name}"
         for kind in ("volume", "network")

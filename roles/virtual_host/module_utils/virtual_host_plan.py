@@ -44,6 +44,11 @@ class Lab:
         """Name of the container that is a host."""
         return f"{self.network}-{host}"
 
+    @property
+    def power_unit(self) -> str:
+        """Name of the container that is the power unit: no host can have it."""
+        return f"{self.network}_power-unit"
+
     def volumes(self, host: str) -> dict[str, str]:
         """Volumes of a host, and where it has them; they outlive the container. The last one is the same for all hosts."""
         container = self.container(host)
@@ -133,6 +138,7 @@ def plan(lab: Lab, hosts: list[Host], machine: Machine, found: list[Found], netw
             steps.replace.append(host)
         elif container.state != "running":
             steps.start.append(host)
+    existing.pop(lab.power_unit, None)
     steps.surplus = sorted(existing)
     return steps
 

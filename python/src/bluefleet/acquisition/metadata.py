@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any, cast
 
+from bluefleet.acquisition.redis_client import redis_client
 from bluefleet.acquisition.settings import Settings
 from bluefleet.model import Site
 
@@ -17,11 +18,9 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
     """``RE.md``: kept in Redis, so that scan_id goes on whichever process runs the next plan."""
     if settings.redis_address is None:
         return {}
-    from redis import Redis
     from redis_json_dict.redis_json_dict import RedisJSONDict
 
-    host, _, port = settings.redis_address.partition(":")
-    client = Redis(host=host, port=int(port or 6379), password=settings.redis_password, socket_timeout=10)
+    client = redis_client(settings.redis_address, settings.redis_password)
     return cast("MutableMapping[str, Any]", RedisJSONDict(client, prefix=f"{site}:metadata:"))
 
 

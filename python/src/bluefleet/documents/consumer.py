@@ -5,6 +5,7 @@ consumer of its group and of the one partition, which it assigns itself: nothing
 database as long as that takes.
 """
 
+import functools
 import logging
 import signal
 import threading
@@ -90,7 +91,6 @@ class SinkService:
         self._group = group
         self._stopping = threading.Event()
         self._patience = Patience(self._stopping)
-        self._dead = DeadLetters(settings, sink.name)
         self._partition = TopicPartition(settings.topic, 0)
         self._position = 0
         self._committed = -1
@@ -164,6 +164,10 @@ class SinkService:
         begun = [since for since in (self._in_hand_since, self._behind_since) if since]
         return round(max(0.0, time.time() - min(begun)), 3) if begun else 0.0
 
+    @functools.cached_property
+    def _dead(self) -> DeadLetters:
+        return DeadLetters(self._settings, self._sink.name)
+
     def _consumer_settings(self) -> dict[str, Any]:
         return client_settings(self._settings) | {
             "group.id": f"{self._settings.site}-{self._group}",
@@ -182,14 +186,19 @@ class SinkService:
             if self._settings.topic not in consumer.list_topics(timeout=DEADLINE).topics:
                 raise Unavailable(f"topic {self._settings.topic} does not exist yet")
             committed = consumer.committed([self._partition], timeout=DEADLINE)[0].offset
+            first = self._first_offset(consumer) if committed < 0 else committed
         except KafkaException as error:
             raise Unavailable(f"Kafka at {self._settings.kafka_bootstrap}: {error}") from error
-        start = committed if committed >= 0 else OFFSET_BEGINNING
-        self._position = max(0, committed)
+        self._position = max(0, first)
         self._committed = self._asked = committed
         self._expected = committed if committed >= 0 else None
-        consumer.assign([TopicPartition(self._settings.topic, 0, start)])
+        consumer.assign([TopicPartition(self._settings.topic, 0, first)])
         self._kafka_trouble = ""
+
+    def _first_offset(self, consumer: Consumer) -> int:
+        """Where to begin without a position of our own."""
+        del consumer
+        return OFFSET_BEGINNING
 
     def _consume(self, consumer: Consumer) -> None:
         while not self._stopping.is_set():

@@ -97,7 +97,7 @@ class DevicesStatus(_Report):
 
 
 class DocumentService(_Report):
-    """A service of the document path: the forwarder or a sink."""
+    """A service of the document path: the forwarder, a sink, or the recommender, which follows the documents, too."""
 
     name: str
     waiting: int | None = Field(description="Documents that wait to be delivered or stored; none when it does not say")

@@ -134,7 +134,8 @@ class Instance(Declared):
         default_factory=list[Volume], description="Folders of the node, named volumes, file servers, memory"
     )
     hardware_devices: list[_HardwareDevice] = Field(
-        default_factory=list, description="Device files of the node, such as /dev/bus/usb or /dev/ttyUSB0:/dev/scope"
+        default_factory=list,
+        description="Device files of the node, such as /dev/ttyUSB0:/dev/scope; with /dev/bus/usb, what is plugged in later too",
     )
     device_cgroup_rules: list[_CgroupRule] = Field(
         default_factory=list, description="Kinds of device files allowed even when plugged in later: 'c 189:* rwm'"
@@ -180,10 +181,14 @@ class Instance(Declared):
         """The instance as it is while it is simulated; none when it declares no twin."""
         if self.simulated is None:
             return None
-        without = ("hardware_devices", "device_cgroup_rules", "privileged", "capabilities", "stop_command", "user")
+        without = (
+            "hardware_devices", "device_cgroup_rules", "privileged", "capabilities", "ulimits", "groups",
+            "stop_command", "user",
+        )  # fmt: skip
         return self.model_copy(
             update={
                 **{name: type(self).model_fields[name].get_default(call_default_factory=True) for name in without},
+                "volumes": [one for one in self.volumes if not (one.source or "").startswith("/dev/")],
                 "image": self.simulated.image,
                 "command": self.simulated.command,
                 "environment": {**self.environment, **self.simulated.environment},

@@ -37,14 +37,14 @@ def main() -> None:
         {topic: DATABASE},
         tls=False,
         topics=[topic],
-        bootstrap_servers=[bootstrap],
+        bootstrap_servers=bootstrap,
         group_id="baseline",
         consumer_config={"auto.offset.reset": "earliest"},
         polling_duration=0.05,
         deserializer=unpack,
     )
     threading.Thread(target=consumer.start, name="consumer", daemon=True).start()
-    publish = Publisher(topic, [bootstrap], key="run", producer_config={"enable.idempotence": True})
+    publish = Publisher(topic, bootstrap, key="run", producer_config={"enable.idempotence": True})
     client = pymongo.MongoClient(mongo)
     begun = time.monotonic()
     for number, (name, document) in enumerate(documents):

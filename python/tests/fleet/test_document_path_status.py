@@ -29,8 +29,8 @@ def test_kafka_away_is_told_with_the_reason() -> None:
 
 
 def test_dead_letters_are_told() -> None:
-    found = service_status("mongo-sink", {"problems": [], "lag": 0, "rejected": 3})
-    assert "3 documents went to dead letters" in found.reason
+    found = service_status("forwarder", {"problems": [], "writers": {}, "dead_letters": 3})
+    assert "3 dead letters wait" in found.reason
 
 
 def test_a_service_that_does_not_answer_is_told_with_its_address(tmp_path: Path) -> None:

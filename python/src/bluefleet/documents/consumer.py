@@ -104,6 +104,9 @@ class SinkService:
         self._last: dict[str, Any] = {}
         self._kafka_trouble = "not connected to Kafka yet"
         self._ask_again_at = 0.0
+        #: Since when, in epoch seconds, the oldest document in hand and the oldest not read yet have waited; 0 = none.
+        self._in_hand_since = 0.0
+        self._behind_since = 0.0
         self.status_server = StatusServer(
             settings.status_port,
             {"status": self.status, "runs": self.run_in_database},
@@ -147,6 +150,7 @@ class SinkService:
             "position": self._position,
             "committed": self._committed,
             "lag": max(0, self._high - self._position),
+            "oldest_age": self._oldest_age(),
             "written": self._written,
             "rejected": self._rejected,
             "last": self._last,
@@ -155,6 +159,10 @@ class SinkService:
     def run_in_database(self, reference: str) -> Mapping[str, Any]:
         """What the database holds of a run."""
         return self._sink.holds(reference).model_dump()
+
+    def _oldest_age(self) -> float:
+        begun = [since for since in (self._in_hand_since, self._behind_since) if since]
+        return round(max(0.0, time.time() - min(begun)), 3) if begun else 0.0
 
     @functools.cached_property
     def _dead(self) -> DeadLetters:
@@ -229,8 +237,10 @@ class SinkService:
                 rejected.append(Rejected(offset, str(error)))
             else:
                 batch.append(Received(offset, (message.key() or b"").decode(errors="replace"), name, document))
+        self._in_hand_since = messages[0].timestamp()[1] / 1000
         rejected += self._sink.write(batch, self._patience)
         self._bury(messages, rejected)
+        self._in_hand_since = 0.0
         self._position = (messages[-1].offset() or 0) + 1
         self._high = max(self._high, self._position)
         self._written += len(messages) - len(rejected)
@@ -284,6 +294,7 @@ class SinkService:
             self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error.args[0].str()}"
         else:
             self._high = max(high, self._position)
+            self._behind_since = (self._behind_since or time.time()) if self._high > self._position else 0.0
             self._kafka_trouble = ""
         self._ask_again_at = time.monotonic() + ASK_EVERY
 

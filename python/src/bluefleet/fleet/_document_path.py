@@ -36,10 +36,10 @@ def service_status(name: str, said: dict[str, Any]) -> DocumentService:
     if "writers" in said:
         # None is a spool that can't be read, which is among the problems.
         waiting = sum(writer["backlog"] or 0 for writer in said["writers"].values())
+        if said.get("dead_letters"):
+            problems.append(f"{said['dead_letters']} dead letters wait: `bluefleet documents dead` shows them")
     else:
         waiting = said["lag"]
-        if said["rejected"]:
-            problems.append(f"{said['rejected']} documents went to dead letters since it started")
     return DocumentService(name=name, waiting=waiting, reason="; ".join(problems))
 
 

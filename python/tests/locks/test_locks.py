@@ -22,8 +22,8 @@ FOLDERS = ("tests", "benchmarks")
 BESIDE = {*FOLDERS, "simulated", "beamline7"} | {
     path.stem for folder in (*FOLDERS, "../roles") for path in (PYTHON / folder).rglob("*.py")
 }
-# Programs that benchmarks compare with, each in an environment of its own that is pinned where it is made.
-COMPARED = {"bluesky_kafka", "fliswarm"}
+# What benchmarks compare with: in an environment of its own that is pinned where it is made, or in an image.
+COMPARED = {"bluesky_kafka", "bluesky_tiled_plugins", "fliswarm"}
 
 
 def normalised(name: str) -> str:

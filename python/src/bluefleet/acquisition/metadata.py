@@ -21,7 +21,16 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
     from redis_json_dict.redis_json_dict import RedisJSONDict
 
     host, _, port = settings.redis_address.partition(":")
-    client = Redis(host=host, port=int(port or 6379), password=settings.redis_password, socket_timeout=10)
+    client = Redis(
+        host=host,
+        port=int(port or 6379),
+        username=settings.redis_username,
+        password=settings.redis_password,
+        ssl=settings.redis_ca_file is not None,
+        ssl_ca_certs=str(settings.redis_ca_file) if settings.redis_ca_file else None,
+        socket_connect_timeout=10,
+        socket_timeout=10,
+    )
     return cast("MutableMapping[str, Any]", RedisJSONDict(client, prefix=f"{site}:metadata:"))
 
 

@@ -12,6 +12,13 @@ class SettingMissing(Exception):
     """An environment variable that the start-up needs isn't set."""
 
 
+class SettingWrong(Exception):
+    """An environment variable says what can't be."""
+
+
+SCREENS = ("log", "text", "windows")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Where the start-up finds things.
@@ -24,7 +31,11 @@ class Settings:
     :param redis_address: host:port of the Redis that keeps ``RE.md`` (``BLUEFLEET_REDIS_ADDRESS``; without it
         ``scan_id`` starts at 1 in every process)
     :param redis_password_file: (``BLUEFLEET_REDIS_PASSWORD_FILE``, optional)
+    :param redis_username: whom Redis knows by that password (``BLUEFLEET_REDIS_USERNAME``; without it the default user)
+    :param redis_ca_file: certificates to verify Redis' with (``BLUEFLEET_REDIS_CA_FILE``; without it no TLS)
     :param writer: name of this RunEngine's spool file (``BLUEFLEET_WRITER``)
+    :param screen: who watches (``BLUEFLEET_SCREEN``): ``log`` is nobody, a line an event; ``text`` a person at a
+        terminal, ``windows`` one with a display
     """
 
     fleet_file: Path
@@ -34,7 +45,10 @@ class Settings:
     connections_file: Path | None = None
     redis_address: str | None = None
     redis_password_file: Path | None = None
+    redis_username: str | None = None
+    redis_ca_file: Path | None = None
     writer: str = "worker"
+    screen: str = "log"
 
     @property
     def redis_password(self) -> str | None:
@@ -51,6 +65,12 @@ class Settings:
         def optional(name: str) -> Path | None:
             return Path(environment[name]) if environment.get(name) else None
 
+        def screen() -> str:
+            found = environment.get("BLUEFLEET_SCREEN") or cls.screen
+            if found not in SCREENS:
+                raise SettingWrong(f"BLUEFLEET_SCREEN is {found}; it can be {', '.join(SCREENS)}")
+            return found
+
         return cls(
             fleet_file=needed("BLUEFLEET_FLEET_FILE"),
             devices_file=needed("BLUEFLEET_DEVICES_FILE"),
@@ -59,5 +79,8 @@ class Settings:
             connections_file=optional("BLUEFLEET_CONNECTIONS_FILE"),
             redis_address=environment.get("BLUEFLEET_REDIS_ADDRESS") or None,
             redis_password_file=optional("BLUEFLEET_REDIS_PASSWORD_FILE"),
+            redis_username=environment.get("BLUEFLEET_REDIS_USERNAME") or None,
+            redis_ca_file=optional("BLUEFLEET_REDIS_CA_FILE"),
             writer=environment.get("BLUEFLEET_WRITER") or "worker",
+            screen=screen(),
         )

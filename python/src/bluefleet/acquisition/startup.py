@@ -20,13 +20,15 @@ _site = load_site(_settings.fleet_file)
 # Before anything imports EPICS: libca reads its address list once.
 channel_access.prepare(_site)
 
-from ophyd.sim import det1, det2, motor, motor1, motor2, noisy_det  # noqa: E402  (see above)
+from ophyd.sim import det, det1, det2, motor, motor1, motor2, motor3, noisy_det, rand  # noqa: E402  (see above)
 
 from bluefleet.acquisition.engine import SiteRunEngine  # noqa: E402  (see above)
 from bluefleet.acquisition.plans import *  # noqa: E402, F403  (the plans are this namespace)
 from bluefleet.acquisition.site_plans import load_site_plans  # noqa: E402  (see above)
 
-__all__ = ["RE", "det1", "det2", "motor", "motor1", "motor2", "noisy_det", "reload_devices"]
+__all__ = [
+    "RE", "det", "det1", "det2", "motor", "motor1", "motor2", "motor3", "noisy_det", "rand", "reload_devices",
+]  # fmt: skip
 
 _logger = logging.getLogger("bluefleet.acquisition")
 _engine = SiteRunEngine(_settings)

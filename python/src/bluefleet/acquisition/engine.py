@@ -17,7 +17,7 @@ from bluefleet.acquisition import channel_access
 from bluefleet.acquisition.baseline import read_baseline
 from bluefleet.acquisition.console import run_table
 from bluefleet.acquisition.guard import refuse_unreachable
-from bluefleet.acquisition.metadata import describe_site, persistent_metadata
+from bluefleet.acquisition.metadata import run_metadata
 from bluefleet.acquisition.reasons import in_words
 from bluefleet.acquisition.settings import Settings
 from bluefleet.acquisition.spool_watch import SpoolWatch
@@ -42,10 +42,10 @@ class SiteRunEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         site = load_site(settings.fleet_file)
-        metadata = persistent_metadata(settings, site.site)
-        describe_site(metadata, site)
+        metadata = run_metadata(settings, site)
         # It asks for a dict, and needs no more than a mapping.
         self.RE = _run_engine(settings.screen, cast("dict[str, Any]", metadata))
+        self.RE.scan_id_source = metadata.next_scan_id
         spool = Spool(settings.spool_dir, writer=settings.writer, limit_bytes=settings.spool_limit_bytes)
         self.RE.subscribe(Publisher(spool))
         SpoolWatch(spool, self.RE).start()

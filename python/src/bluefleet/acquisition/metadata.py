@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any, cast
 
+from bluefleet.acquisition.run_metadata import RunMetadata
 from bluefleet.acquisition.settings import Settings
 from bluefleet.model import Site
 
@@ -20,6 +21,14 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
     from redis import Redis
     from redis_json_dict.redis_json_dict import RedisJSONDict
 
+    class Shared(RedisJSONDict):
+        """A number of it can be counted up in one step."""
+
+        def count_up(self, key: str) -> int:
+            # A JSON integer is to Redis what it is to JSON.
+            return cast("int", client.incr(f"{prefix}{key}"))
+
+    prefix = f"{site}:metadata:"
     host, _, port = settings.redis_address.partition(":")
     client = Redis(
         host=host,
@@ -31,7 +40,7 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
         socket_connect_timeout=10,
         socket_timeout=10,
     )
-    return cast("MutableMapping[str, Any]", RedisJSONDict(client, prefix=f"{site}:metadata:"))
+    return cast("MutableMapping[str, Any]", Shared(client, prefix=prefix))
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -51,7 +60,7 @@ def distribution_name(requirement: str) -> str:
     return re.split(r"[\[=<>!~; ]", last, maxsplit=1)[0]
 
 
-def describe_site(metadata: MutableMapping[str, Any], site: Site) -> None:
-    """Write what this process knows of itself into the metadata."""
-    metadata["site"] = site.site
-    metadata["versions"] = versions(site.acquisition.packages)
+def run_metadata(settings: Settings, site: Site) -> RunMetadata:
+    """``RE.md`` of this process, with what it knows of itself."""
+    own = {"site": site.site, "versions": versions(site.acquisition.packages) | dict(settings.checkouts)}
+    return RunMetadata(persistent_metadata(settings, site.site), own)

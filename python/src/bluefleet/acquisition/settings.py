@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -34,6 +35,8 @@ class Settings:
     :param redis_username: whom Redis knows by that password (``BLUEFLEET_REDIS_USERNAME``; without it the default user)
     :param redis_ca_file: certificates to verify Redis' with (``BLUEFLEET_REDIS_CA_FILE``; without it no TLS)
     :param writer: name of this RunEngine's spool file (``BLUEFLEET_WRITER``)
+    :param checkouts: what a developer runs instead of the image's packages, by distribution: a path and its commit
+        (``BLUEFLEET_CHECKOUTS``, a JSON object)
     :param screen: who watches (``BLUEFLEET_SCREEN``): ``log`` is nobody, a line an event; ``text`` a person at a
         terminal, ``windows`` one with a display
     """
@@ -48,6 +51,7 @@ class Settings:
     redis_username: str | None = None
     redis_ca_file: Path | None = None
     writer: str = "worker"
+    checkouts: Mapping[str, str] = field(default_factory=dict[str, str])
     screen: str = "log"
 
     @property
@@ -82,5 +86,6 @@ class Settings:
             redis_username=environment.get("BLUEFLEET_REDIS_USERNAME") or None,
             redis_ca_file=optional("BLUEFLEET_REDIS_CA_FILE"),
             writer=environment.get("BLUEFLEET_WRITER") or "worker",
+            checkouts=json.loads(environment.get("BLUEFLEET_CHECKOUTS") or "{}"),
             screen=screen(),
         )

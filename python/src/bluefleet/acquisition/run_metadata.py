@@ -46,5 +46,8 @@ class RunMetadata(MutableMapping[str, Any]):
         yield from self._own
         yield from (key for key in self._shared if key not in self._own)
 
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -28,7 +28,6 @@ WELCOME = """\
 {site}: the run engine is RE; plans, devices and simulated devices (det, det1, motor …) have their own names.
   RE(scan([det1], motor1, -1, 1, 5))    runs a plan; Ctrl-C twice pauses it, then RE.resume(), RE.stop() or RE.abort()
   reload_devices()                      devices that were declared since
-Documents are kept in {spool} until they are delivered.
 """
 
 
@@ -93,8 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bsui-") as folder:
         os.environ.update(prepare(os.environ, Path(folder)))
         names = namespace()
-        settings = Settings.from_environment()
-        sys.stdout.write(WELCOME.format(site=names["RE"].md["site"], spool=settings.spool_dir))
+        sys.stdout.write(WELCOME.format(site=names["RE"].md["site"]))
         IPython.start_ipython(argv=sys.argv[1:], user_ns=names, display_banner=False)
 
 

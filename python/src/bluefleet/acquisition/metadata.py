@@ -26,7 +26,7 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
 
         def count_up(self, key: str) -> int:
             # A JSON integer is to Redis what it is to JSON.
-            return cast("int", client.incr(f"{prefix}{key}"))
+            return client.incr(f"{prefix}{key}")
 
     prefix = f"{site}:metadata:"
     host, _, port = settings.redis_address.partition(":")

@@ -88,11 +88,16 @@ def prepare(environment: Mapping[str, str], devices_folder: Path) -> dict[str, s
 def main() -> None:
     """The terminal. Arguments are IPython's own."""
     import IPython
+    from redis import RedisError
 
     with tempfile.TemporaryDirectory(prefix="bsui-") as folder:
         os.environ.update(prepare(os.environ, Path(folder)))
         names = namespace()
-        sys.stdout.write(WELCOME.format(site=names["RE"].md["site"]))
+        try:
+            metadata = dict(names["RE"].md)
+        except (RedisError, OSError) as error:
+            sys.exit(f"bsui: {error}. Scan ids would not go on; does `bluefleet status` say that the acquisition pod is well?")
+        sys.stdout.write(WELCOME.format(site=metadata["site"]))
         IPython.start_ipython(argv=sys.argv[1:], user_ns=names, display_banner=False)
 
 

@@ -96,7 +96,9 @@ def main() -> None:
         try:
             metadata = dict(names["RE"].md)
         except (RedisError, OSError) as error:
-            sys.exit(f"bsui: {error}. Scan ids would not go on; does `bluefleet status` say that the acquisition pod is well?")
+            sys.exit(
+                f"bsui: {error}. Scan ids would not go on; does `bluefleet status` say that the acquisition pod is well?"
+            )
         sys.stdout.write(WELCOME.format(site=metadata["site"]))
         IPython.start_ipython(argv=sys.argv[1:], user_ns=names, display_banner=False)
 

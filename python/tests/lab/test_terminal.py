@@ -98,7 +98,7 @@ class Typed:
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.pid, self._file = pty.fork()
         if self.pid == 0:
-            os.execvpe(command[0], command, environment)
+            os.execvpe(command[0], command, environment)  # noqa: S606  (there is no shell to start)
         self._seen = ""
 
     def until(self, text: str) -> str:
@@ -158,8 +158,9 @@ def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display
     session.until("In [")
     session.type("RE(scan([det1], motor1, -1, 1, 25))")
     session.until("scan num: ")
+    # When the prompt is back, everything is drawn.
+    session.until("In [")
     assert '"det1 vs motor1"' in display.windows()
-    # The first number of a picture is its row; what is drawn may be a moment behind the table.
     pixels = (matplotlib.image.imread(display.picture("plot.png"))[..., :3] * 255).round()
     assert (np.abs(pixels - BLUE).max(axis=-1) < 8).sum() > 300, "no line is in the window"
     session.type("RE(scan([det1], motor, -1, 1, 5))")
@@ -200,6 +201,12 @@ def test_a_checkout_is_used_and_named(tmp_path: Path) -> None:
     program = "import seven; print(seven.where, RE.md['versions']['seven'])"
     printed = said(f'bsui --headless --dev checkout -- -c "{program}"; rm -r checkout')
     assert f"the checkout checkout /home/{PERSON}/checkout" in printed
+
+
+def test_a_person_reaches_nothing_of_redis_but_what_is_shared() -> None:
+    program = "RE.md._shared._redis_client.get('qs_default_plan_queue')"
+    printed = said(f'bsui --headless -- -c "{program}" || true')
+    assert "NoPermissionError" in printed
 
 
 def test_people_can_not_read_what_is_not_theirs() -> None:

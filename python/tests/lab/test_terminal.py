@@ -163,6 +163,11 @@ def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display
     assert '"det1 vs motor1"' in display.windows()
     pixels = (matplotlib.image.imread(display.picture("plot.png"))[..., :3] * 255).round()
     assert (np.abs(pixels - BLUE).max(axis=-1) < 8).sum() > 300, "no line is in the window"
+    session.type("plt.figure('mine'); plt.plot([1, 2])")
+    end = time.monotonic() + DEADLINE
+    while '"mine"' not in display.windows():
+        assert time.monotonic() < end, "windows do nothing while the prompt waits"
+        time.sleep(0.2)
     session.type("RE(scan([det1], motor, -1, 1, 5))")
     uid = re.search(r"Scan ID: '([0-9a-f-]{36})'", session.until("scan num: "))
     assert uid is not None

@@ -89,6 +89,7 @@ def main() -> None:
     """The terminal. Arguments are IPython's own."""
     import IPython
     from redis import RedisError
+    from traitlets.config import Config
 
     with tempfile.TemporaryDirectory(prefix="bsui-") as folder:
         os.environ.update(prepare(os.environ, Path(folder)))
@@ -100,7 +101,11 @@ def main() -> None:
                 f"bsui: {error}. Scan ids would not go on; does `bluefleet status` say that the acquisition pod is well?"
             )
         sys.stdout.write(WELCOME.format(site=metadata["site"]))
-        IPython.start_ipython(argv=sys.argv[1:], user_ns=names, display_banner=False)
+        config = Config()
+        if Settings.from_environment().screen == "windows":
+            # While it waits for a line, windows answer too, and figures made by hand appear.
+            config.InteractiveShellApp.matplotlib = "tk"
+        IPython.start_ipython(argv=sys.argv[1:], user_ns=names, config=config, display_banner=False)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-lab: ## a laboratory on this machine, from nothing to a first scan; again: mends what is missing
+lab: ## a laboratory on this machine, from nothing to a first scan; again: mends what is missing; INVENTORY=inventories/<site> rehearses that site
 	@.ci/lab up
 
-lab-down: ## remove the laboratory; the download and image cache stays
+lab-down: ## remove the laboratory, or with INVENTORY= that rehearsal; the download and image cache stays
 	@.ci/lab down
 
 lab-purge: ## remove the laboratory, the cache and the images
@@ -36,8 +36,9 @@ check: tools-dev ## static checks and unit tests
 faults: tools-dev ## what fails, and what then happens: on the running laboratory
 	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m faults
 
-bench: tools-dev ## measure the laboratory; prints figures for docs/reference/performance.md
+bench: tools-dev ## measure the laboratory and the fleet; prints figures for docs/reference/performance.md
 	@$(BIN)/python python/benchmarks/lab.py
+	@.ci/with-engine $(BIN)/python python/benchmarks/fleet.py --reconnect
 
 docs: tools-dev ## generate what is generated of the documentation
 	@$(BIN)/python .ci/role-readmes

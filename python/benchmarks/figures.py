@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-BEGIN = "<!-- figures: begin -->"
-END = "<!-- figures: end -->"
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -47,11 +44,12 @@ def table(figures: list[Figure]) -> str:
     return head + "\n".join(figure.row() for figure in figures) + "\n"
 
 
-def keep(page: Path, figures: list[Figure]) -> None:
-    """Put the table between the marks of ``page``. Raises ValueError where the page lacks them."""
+def keep(page: Path, figures: list[Figure], place: str = "figures") -> None:
+    """Put the table between the marks of that place on ``page``. Raises ValueError where the page lacks them."""
     text = page.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{page}: no place for the figures; it needs the lines {BEGIN} and {END}")
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    page.write_text(f"{before}{BEGIN}\n{table(figures)}{END}{after}", encoding="utf-8")
+    begin, end = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
+    if begin not in text or end not in text:
+        raise ValueError(f"{page}: no place for the figures; it needs the lines {begin} and {end}")
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    page.write_text(f"{before}{begin}\n{table(figures)}{end}{after}", encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
-def _programs() -> bytes:
+def programs() -> bytes:
     """This machine's own bash and sleep with the libraries they need: the smallest root that can run and be checked."""
     names = {Path("/bin/bash"), Path("/bin/sleep")}
     for program in sorted(names):
@@ -41,7 +41,10 @@ class SmallRegistry:
         """`note` goes into the image: another note is another digest."""
         self._login = "Basic " + base64.b64encode(f"pull:{password}".encode()).decode()
         self.pulls = 0
-        layer = _programs()
+        # Cleared, whoever asks for an image waits.
+        self.quick = threading.Event()
+        self.quick.set()
+        layer = programs()
         packed = gzip.compress(layer, compresslevel=1, mtime=0)
         config = json.dumps(
             {
@@ -94,6 +97,7 @@ class SmallRegistry:
                     return
                 wanted = self.path.rpartition("/")[2]
                 registry.pulls += "/manifests/" in self.path
+                registry.quick.wait(60)
                 content = registry._content.get(wanted, b"{}")
                 known = wanted in registry._content or self.path == "/v2/"
                 kind = _MANIFEST if "/manifests/" in self.path else "application/octet-stream"

@@ -42,6 +42,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_plan_waits_while_the_spool_is_nearly_full_and_then_ends_whole(capsys: pytest.CaptureFixture[str]) -> None:
     fill = Usage()
     engine = RunEngine({})

@@ -65,6 +65,7 @@ def test_help_names_every_verb_and_loads_none_of_them():
     assert not {"pydantic", "yaml", "docker", "ansible", "numpy"} & set(loaded)
 
 
+@pytest.mark.slow
 def test_a_verb_runs_on_the_manager_with_its_own_words_streams_and_exit_code(laboratory, ssh):
     path = f"{ssh.parent}:{os.environ['PATH']}"
     done = bluefleet("-i", laboratory, "status", "--json", "node 1", PATH=path, SSH_ENDS_WITH="3")
@@ -166,6 +167,7 @@ def test_the_inventory_may_be_given_before_or_after_the_verb_or_in_the_environme
     assert str(laboratory) in before
 
 
+@pytest.mark.slow
 def test_validate_ends_with_2_and_names_the_line(laboratory):
     (laboratory / "group_vars" / "nodes.yml").write_text("docker_engine_transprot: tls\n")
     done = bluefleet("validate", "-i", laboratory, "--json")

@@ -48,6 +48,23 @@ def test_categories_kinds_and_options_where_they_belong() -> None:
     assert candidates(["disable", "--reas"]) == ["--reason"]
 
 
+def test_verbs_of_verbs_and_the_options_of_those() -> None:
+    assert candidates(["documents", ""]) == ["listen", "verify"]
+    assert candidates(["documents", "ver"]) == ["verify"]
+    assert "--wait" in candidates(["documents", "verify", "--"])
+    assert candidates(["documents", "verify", ""]) == []
+    assert candidates(["actor", "st"]) == ["start", "status", "stop"]
+    assert "--debug" in candidates(["actor", "restart", "--"])
+    assert candidates(["devices", ""]) == ["join", "list"]
+    assert candidates(["completion", ""]) == ["bash", "zsh"]
+    assert candidates(["completion", "bash", ""]) == []
+
+
+def test_history_is_asked_for_a_verb_by_its_name() -> None:
+    assert candidates(["history", "--verb", "re"]) == ["reboot", "reconcile", "restart"]
+    assert "status" not in candidates(["history", "--verb", ""])
+
+
 def test_verbs_that_take_no_names_get_none() -> None:
     assert candidates(["validate", ""]) == []
     assert candidates(["devices", "list", "node10"]) == ["node10"]

@@ -93,7 +93,7 @@ def test_a_file_that_is_closed_to_the_person_is_told_without_traceback(monkeypat
     def closed(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/root/site")
 
-    monkeypatch.setattr("bluefleet.cli.documents.declared", closed)
+    monkeypatch.setattr("bluefleet.cli._document_places.declared", closed)
     error = error_of(bluefleet("documents", "verify", "abcd", "--json"), code=1)
     assert (error["what"], error["where"]) == ("Permission denied", "/root/site")
 

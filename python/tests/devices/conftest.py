@@ -1,4 +1,4 @@
-"""Real IOCs on this machine's loopback: caproto's mini_beamline and friends and a camera, each on a port of its own."""
+"""Real IOCs on this machine's loopback: those of image ioc and a camera, each on a port of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from camera_process import CameraProcess
 
 START_DEADLINE = 30.0
+IMAGE = Path(__file__).parents[3] / "images" / "ioc"
 
 
 def _free_port() -> int:
@@ -25,19 +27,27 @@ def _free_port() -> int:
 
 @dataclass
 class Ioc:
-    """One IOC that a test may stop and start again on the same port."""
+    """One IOC that a test may stop and start again on the same port; a name with a dot is a module of the image."""
 
     name: str
     prefix: str
+    options: tuple[str, ...] = ()
     port: int = field(default_factory=_free_port)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        environment = {**os.environ, "EPICS_CA_SERVER_PORT": str(self.port), "EPICS_CAS_SERVER_PORT": str(self.port)}
+        port = str(self.port)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(IMAGE),
+            "EPICS_CA_SERVER_PORT": port,
+            "EPICS_CAS_SERVER_PORT": port,
+        }
+        module = self.name if "." in self.name else f"caproto.ioc_examples.{self.name}"
         self.process = subprocess.Popen(
             [
-                sys.executable, "-W", "ignore", "-m", f"caproto.ioc_examples.{self.name}",
-                "--prefix", self.prefix, "--interfaces", "127.0.0.1",
+                sys.executable, "-W", "ignore", "-m", module,
+                "--prefix", self.prefix, "--interfaces", "127.0.0.1", *self.options,
             ],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -62,6 +72,7 @@ class Iocs:
 
     beamline: Ioc
     walk: Ioc
+    xafs: Ioc
     camera: CameraProcess
 
 
@@ -69,13 +80,14 @@ class Iocs:
 def iocs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iocs]:
     """All run; libca is told of them before anything loads it."""
     camera = CameraProcess(tmp_path_factory.mktemp("camera"))
-    all_ = Iocs(Ioc("mini_beamline", "mini:"), Ioc("random_walk", "random_walk:"), camera)
-    ports = (all_.beamline.port, all_.walk.port, camera.channel_access_port)
+    xafs = Ioc("simulated.xafs_beamline", "xafs:", ("--hurry", "10000", "--seed", "1"))
+    all_ = Iocs(Ioc("mini_beamline", "mini:"), Ioc("random_walk", "random_walk:"), xafs, camera)
+    ports = (all_.beamline.port, all_.walk.port, xafs.port, camera.channel_access_port)
     addresses = [f"127.0.0.1:{port}" for port in ports]
     os.environ["EPICS_CA_ADDR_LIST"] = " ".join(addresses)
     os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"
-    for ioc in (all_.beamline, all_.walk, camera):
+    for ioc in (all_.beamline, all_.walk, xafs, camera):
         ioc.start()
     yield all_
-    for ioc in (all_.beamline, all_.walk, camera):
+    for ioc in (all_.beamline, all_.walk, xafs, camera):
         ioc.stop()

@@ -83,6 +83,7 @@ def test_a_pv_of_another_type_is_told_as_that_and_not_as_silent(engine: RunEngin
     assert reasons["image"].startswith("wrong type: mini:dot:det is ")
 
 
+@pytest.mark.slow
 def test_a_plan_that_needs_a_dead_device_is_refused_by_name_before_it_opens_a_run(
     engine: RunEngine, site: Connections
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_device_joins_when_its_ioc_comes_back(engine: RunEngine, site: Connect
     engine(count([walk]))
 
 
+@pytest.mark.slow
 def test_a_device_that_dies_is_noticed_and_usable_at_once_when_it_is_back(
     engine: RunEngine, site: Connections, iocs: Any
 ) -> None:

@@ -55,7 +55,8 @@ def service() -> Iterator[SinkService]:
 
 def receive(service: SinkService, *offsets: int) -> None:
     body = codec.encode("start", {"uid": "run"})
-    messages = [SimpleNamespace(offset=lambda at=at: at, value=lambda: body, key=lambda: b"run") for at in offsets]
+    known = {"value": lambda: body, "key": lambda: b"run", "timestamp": lambda: (1, 1700000000000)}
+    messages = [SimpleNamespace(offset=lambda at=at: at, **known) for at in offsets]
     service._handle(messages)  # pyright: ignore[reportArgumentType] - as much of a message as is asked for
 
 
@@ -90,3 +91,17 @@ def test_a_commit_is_not_waited_for_and_one_that_failed_is_made_again(service: S
     assert consumer.asked == [1, 1]
     service._note_commit(None, [TopicPartition("lab.bluesky.documents", 0, 1)])
     assert service.status()["committed"] == 1
+
+
+def test_how_long_the_oldest_document_waits_is_said(service: SinkService, monkeypatch: pytest.MonkeyPatch) -> None:
+    service._assign(Committing(0))  # pyright: ignore[reportArgumentType]
+    seen: list[float] = []
+
+    def write(_batch: Sequence[Received], _patience: Patience) -> list[Rejected]:
+        seen.append(service.status()["oldest_age"])
+        return []
+
+    monkeypatch.setattr(service._sink, "write", write)
+    receive(service, 0)
+    assert seen[0] > 1e6
+    assert service.status()["oldest_age"] == 0.0

@@ -1,5 +1,6 @@
 """The forwarder while Kafka is away: it looks after writers all the same. Delivery itself is tested with a real Kafka."""
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -15,7 +16,7 @@ from documents_of_runs import make_run, uid_of
 from killable_writer import StartWriter
 from test_spool import WRITE_FOR_EVER, spooled
 
-from bluefleet.documents import Publisher, Spool
+from bluefleet.documents import Publisher, Spool, spool_store
 from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
 from bluefleet.documents.forwarder import Forwarder
 from bluefleet.documents.kafka import ensure_topics
@@ -35,7 +36,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
 def forwarder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forwarder]:
     """A forwarder whose Kafka does not answer."""
     settings = ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9", status_port=1)
-    monkeypatch.setattr("bluefleet.documents.kafka.DEADLINE", 0.3)
+    for module in ("kafka", "dead_letters"):
+        monkeypatch.setattr(f"bluefleet.documents.{module}.DEADLINE", 0.3)
     free = settings.model_copy(update={"status_port": 0})
     service = Forwarder(free)
     thread = threading.Thread(target=service.run)
@@ -50,6 +52,7 @@ def ask(service: Forwarder, path: str) -> dict:
         return json.load(answer)
 
 
+@pytest.mark.slow
 def test_the_run_of_a_killed_writer_is_closed_without_a_new_worker(
     tmp_path: Path, forwarder: Forwarder, start_writer: StartWriter
 ) -> None:
@@ -88,6 +91,7 @@ def test_documents_wait_and_the_status_says_for_what(tmp_path: Path, forwarder: 
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.slow
 def test_a_lane_that_breaks_is_a_problem_and_is_begun_again(
     tmp_path: Path, forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +131,30 @@ def test_a_spool_that_breaks_is_said_in_the_status(tmp_path: Path, forwarder: Fo
     connection.close()
     assert "deliveries" in ask(forwarder, "/status")["problems"][0]
     assert "no such table" in forwarder.status()["writers"]["worker"]["trouble"]
+
+
+def test_dead_letters_are_not_known_without_kafka(forwarder: Forwarder) -> None:
+    assert forwarder.status()["dead_letters"] is None
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
+        forwarder._letters.waiting()
+
+
+def test_what_would_be_sent_again_is_what_was_delivered(tmp_path: Path, forwarder: Forwarder) -> None:
+    run = make_run(4)
+    with Spool(tmp_path, writer="worker") as spool:
+        publish = Publisher(spool)
+        for name, document in run:
+            publish(name, document)
+    assert ask(forwarder, f"/replay/{uid_of(run)}")["documents"] == 0
+    with contextlib.closing(spool_store.connect(tmp_path / "worker.sqlite")) as connection:
+        spool_store.mark_delivered(connection, [(1, 70, None), (2, None, "too large"), (3, 71, None)])
+        assert [each.seq for each in spool_store.sent_documents_of(connection, uid_of(run))] == [1, 2, 3]
+        assert spool_store.refused_of(connection, uid_of(run)) == {2}
+    assert ask(forwarder, f"/replay/{uid_of(run)}") == {
+        "schema_version": 1, "run": uid_of(run), "source": "spool", "documents": 3,
+        "end": None, "refused": [], "unreadable": [],
+    }  # fmt: skip
+    assert forwarder.status()["delivered_end"] == 72
 
 
 def test_a_run_that_is_not_there_is_said_so(tmp_path: Path, forwarder: Forwarder) -> None:

@@ -1,5 +1,6 @@
 """The spool: what was appended is there afterwards, whatever happens to its writer."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -54,6 +55,7 @@ def test_documents_are_kept_in_order(tmp_path: Path) -> None:
     assert spooled(tmp_path) == run
 
 
+@pytest.mark.slow
 def test_a_killed_writer_loses_nothing_older_than_a_second(tmp_path: Path, start_writer: StartWriter) -> None:
     writer = start_writer(WRITE_FOR_EVER)
     assert writer.stdout is not None
@@ -349,3 +351,32 @@ def test_the_publisher_costs_the_run_engine_little(tmp_path: Path) -> None:
             if name == "event":
                 costs.append(time.perf_counter() - began)
     assert sorted(costs)[len(costs) // 2] <= 0.2e-3
+
+
+def test_room_that_was_made_is_seen_while_nothing_is_written(tmp_path: Path) -> None:
+    with Spool(tmp_path, writer="worker", limit_bytes=20_000_000) as spool:
+        for number in range(300):
+            spool.append("run", "event", codec.encode("event", {"uid": str(number), "filler": "x" * 10_000}))
+            if number % 50 == 0:
+                spool.flush()
+        spool.flush()
+        full = spool.usage().bytes
+        connection = spool_store.connect(spool.path)
+        spool_store.mark_delivered(connection, [(seq, seq, None) for seq in range(1, 301)])
+        assert spool_store.prune(connection, delivered_before=time.time() + 1, documents=300) == 299
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        end = time.monotonic() + 10
+        while spool.usage().bytes > full / 2:
+            assert time.monotonic() < end, f"still {spool.usage()}"
+            time.sleep(0.1)
+
+
+def test_a_spool_that_is_left_alone_writes_nothing(tmp_path: Path) -> None:
+    with Spool(tmp_path, writer="worker") as spool:
+        spool.append("run", "event", b"x")
+        spool.flush()
+        with contextlib.closing(spool_store.connect(spool.path)) as connection:
+            before = connection.execute("PRAGMA data_version").fetchone()
+            time.sleep(1.5)
+            assert connection.execute("PRAGMA data_version").fetchone() == before

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from bluefleet.first_scan import FirstScan, StageFailed
+from bluefleet.first_scan import FirstScan, Pinhole, Readings, StageFailed
 from bluefleet.first_scan import queue as queue_module
 from bluefleet.first_scan import runs as runs_module
 from bluefleet.first_scan.queue import MARK, Queue
@@ -98,7 +98,7 @@ class Site:
         return {"items": self.history}
 
     def _done(self, item: dict[str, Any]) -> dict[str, Any]:
-        uids = ["a run"] if item["name"] == "scan" else []
+        uids = ["a run"] if item["name"] in {"scan", "count"} else []
         status = self.exit_status if item["name"] == "scan" else "completed"
         self.history.append({**item, "result": {"exit_status": status, "run_uids": uids, "msg": self.message}})
         return item
@@ -111,9 +111,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bluefleet.first_scan.scan.STORED_DEADLINE", 0.05)
 
 
-def first_scan(site: Site) -> FirstScan:
+def first_scan(site: Site, subject: Pinhole | Readings | None = None) -> FirstScan:
     client = httpx.Client(base_url="https://site", transport=httpx.MockTransport(site.answer))
-    return FirstScan(Queue(client, "manager"), Runs(client, "data"), lambda: None, ("manager", "data"))
+    return FirstScan(
+        Queue(client, "manager"), Runs(client, "data"), lambda: None, ("manager", "data"), subject or Pinhole()
+    )
 
 
 def told(site: Site) -> list[str]:
@@ -195,3 +197,22 @@ def test_the_progress_counts_events_of_an_open_run_only() -> None:
     assert spooled_events(client) == 12
     digest["stop"] = "a hash"
     assert spooled_events(client) is None
+
+
+def test_without_a_pinhole_what_is_simulated_is_read_and_read_back() -> None:
+    site = Site()
+    site.devices = ["level"]
+    site.columns = {"seq_num": [1, 2, 3], "level": [0.5, 0.6, 0.7]}
+    result = first_scan(site, Readings(("level",))).run(lambda *_: None)
+    assert (result.fit, result.run.columns["level"]) == (None, [0.5, 0.6, 0.7])
+    assert [(item["name"], item["args"], item["kwargs"]) for item in site.history] == [
+        ("count", [["level"]], {"num": 3})
+    ]
+
+
+def test_a_reading_that_is_not_stored_is_a_failure() -> None:
+    site = Site()
+    site.devices, site.columns = ["level"], {"seq_num": [1, 2]}
+    with pytest.raises(StageFailed, match="has not 3 values of seq_num") as caught:
+        first_scan(site, Readings(("level",))).run(lambda *_: None)
+    assert caught.value.host == "data"

@@ -141,6 +141,14 @@ def test_a_simulated_instance_is_its_twin_and_the_hardware_is_not_driven() -> No
     assert steps(there=[running(twin), BOTH[1]]) == [("recreate", "cam1")]
 
 
+def test_an_instance_that_the_inventory_simulates_is_its_twin_without_any_override() -> None:
+    node = NODE.model_copy(update={"simulate": True})
+    found = {one.declared.name: one for one in desired(SITE, node, Overrides())}
+    assert found["cam1"].spec == wanted(override("simulated"))["cam1"].spec
+    assert (found["cam1"].simulated, found["cam1"].overrides) == ("simulated by the inventory", ())
+    assert found["cam10"].held == "simulated by the inventory, but it declares no twin"
+
+
 def test_what_is_to_be_simulated_without_a_twin_is_left_alone() -> None:
     found = wanted(override("simulated", "cam10"))["cam10"]
     assert found.held.endswith("but it declares no twin")

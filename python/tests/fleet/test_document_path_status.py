@@ -29,15 +29,16 @@ def test_kafka_away_is_told_with_the_reason() -> None:
 
 
 def test_dead_letters_are_told() -> None:
-    found = service_status("mongo-sink", {"problems": [], "lag": 0, "rejected": 3})
-    assert "3 documents went to dead letters" in found.reason
+    found = service_status("forwarder", {"problems": [], "writers": {}, "dead_letters": 3})
+    assert "3 dead letters wait" in found.reason
 
 
 def test_a_service_that_does_not_answer_is_told_with_its_address(tmp_path: Path) -> None:
     pods = {"acquisition": {"host": "manager", "address": "127.0.0.9"}}
-    (found,) = document_path(site(pods), Settings(etc=tmp_path, lib=tmp_path), deadline=1.0)
-    assert found.waiting is None
-    assert "https://127.0.0.9/documents/status" in found.reason
+    forwarder, recommender = document_path(site(pods), Settings(etc=tmp_path, lib=tmp_path), deadline=1.0)
+    assert (forwarder.waiting, recommender.waiting) == (None, None)
+    assert "https://127.0.0.9/documents/status" in forwarder.reason
+    assert "https://127.0.0.9/recommender/status" in recommender.reason
 
 
 def test_a_site_without_pods_has_no_document_path(tmp_path: Path) -> None:

@@ -107,7 +107,6 @@ def test_what_reaches_the_container_changes_its_spec(change: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("text", "device"),
     [
-        ("/dev/bus/usb", HostDevice("/dev/bus/usb", "/dev/bus/usb", "rwm")),
         ("/dev/ttyUSB0:/dev/scope", HostDevice("/dev/ttyUSB0", "/dev/scope", "rwm")),
         ("/dev/ttyUSB0:/dev/scope:rw", HostDevice("/dev/ttyUSB0", "/dev/scope", "rw")),
         ("/dev/ttyUSB0:r", HostDevice("/dev/ttyUSB0", "/dev/ttyUSB0", "r")),
@@ -115,6 +114,53 @@ def test_what_reaches_the_container_changes_its_spec(change: dict[str, Any]) -> 
 )
 def test_hardware_devices_are_spelled_as_dockers(text: str, device: HostDevice) -> None:
     assert rendered({**MINI, "hardware_devices": [text]}).devices == (device,)
+
+
+def test_usb_is_the_folder_itself_so_that_what_is_plugged_in_later_is_there() -> None:
+    spec = rendered({**MINI, "hardware_devices": ["/dev/bus/usb", "/dev/ttyS0"], "device_cgroup_rules": ["c 81:* rw"]})
+    assert spec.devices == (HostDevice("/dev/ttyS0", "/dev/ttyS0", "rwm"),)
+    assert spec.mounts == (Mount("bind", "/dev/bus/usb", "/dev/bus/usb"),)
+    assert spec.device_cgroup_rules == ("c 81:* rw", "c 189:* rwm")
+    said_twice = {"hardware_devices": ["/dev/bus/usb"], "device_cgroup_rules": ["c 189:* rwm"]}
+    assert rendered({**MINI, **said_twice}).device_cgroup_rules == ("c 189:* rwm",)
+
+
+def test_all_that_real_hardware_needs_reaches_the_engine() -> None:
+    camera = {
+        "name": "camera",
+        "network": "bridge",
+        "ports": [{"port": 8080, "container_port": 80}],
+        "privileged": True,
+        "hardware_devices": ["/dev/video0", "/dev/bus/usb"],
+        "device_cgroup_rules": ["c 81:* rw"],
+        "capabilities": ["SYS_NICE"],
+        "ulimits": {"rtprio": {"soft": 95, "hard": 99}, "memlock": {"soft": -1, "hard": -1}},
+        "user": "1000:1001",
+        "groups": [20],
+        "memory_limit": "512m",
+        "cpu_limit": 1.5,
+        "environment": {"GAIN": "2"},
+        "volumes": [{"source": "/data", "target": "/data"}, {"target": "/fast", "tmpfs": {"size": "64m"}}],
+    }
+    body = rendered(camera).body("image")
+    host = body["HostConfig"]
+    assert (body["User"], host["GroupAdd"], host["Privileged"]) == ("1000:1001", ["20"], True)
+    assert (host["CapAdd"], host["NetworkMode"]) == (["SYS_NICE"], "bridge")
+    assert host["PortBindings"] == {"80/tcp": [{"HostPort": "8080"}]}
+    assert [device["PathOnHost"] for device in host["Devices"]] == ["/dev/video0"]
+    assert host["DeviceCgroupRules"] == ["c 81:* rw", "c 189:* rwm"]
+    assert host["Ulimits"] == [
+        {"Name": "memlock", "Soft": -1, "Hard": -1},
+        {"Name": "rtprio", "Soft": 95, "Hard": 99},
+    ]
+    assert (host["Memory"], host["NanoCpus"]) == (512 * 2**20, 1_500_000_000)
+    assert "GAIN=2" in body["Env"]
+    assert [(mount["Type"], mount["Target"]) for mount in host["Mounts"]] == [
+        ("bind", "/data"),
+        ("tmpfs", "/fast"),
+        ("bind", "/dev/bus/usb"),
+    ]
+    assert rendered({"name": "camera", "network": "host"}).body("image")["HostConfig"]["NetworkMode"] == "host"
 
 
 def test_limits_are_told_in_bytes_and_processors() -> None:

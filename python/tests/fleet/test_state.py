@@ -65,6 +65,7 @@ def _write_many(file: Path, writer: int) -> None:
         history.end(State(file), history.begin(State(file), f"writer{writer}", "stop", [], {}), "ok", [])
 
 
+@pytest.mark.slow
 def test_many_writers_at_once_lose_nothing(state: State) -> None:
     method = multiprocessing.get_context("spawn")
     writers = [method.Process(target=_write_many, args=(state.file, number)) for number in range(4)]

@@ -27,7 +27,7 @@ SOURCE = REPOSITORY / "python" / "src"
 SITE = "test"
 API_KEY = "akeyfortests"
 PASSWORDS = {"sink": "a sink's password", "listener": "a listener's password", "terminal": "a terminal's password"}
-IMAGES = ("bluesky", "kafka", "mongo", "tiled")
+IMAGES = ("bluesky", "kafka", "mongo", "redis", "tiled")
 
 KAFKA = """
 process.roles=broker,controller
@@ -65,7 +65,7 @@ trees:
       init_if_not_exists: true
       writable_storage: ["file://localhost/tmp/files", "duckdb:////tmp/tables.duckdb"]
   - path: /mongo
-    tree: databroker.mongo_normalized:MongoAdapter.from_uri
+    tree: bluefleet.documents.mongo_tree:MongoTree.from_uri
     args: {{uri: "mongodb://mongo:27017/{site}-bluesky-documents"}}
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from clu.device import Device
 from actor_process import ActorProcess, JsonClient, LegacyClient
 from bluefleet.fleet import Overrides, Settings, State, history
 from bluefleet.model import Site
-from camera_process import CameraProcess
+from camera_process import CameraProcess, Client
 from machine import Machine, PowerUnit
 from real_engine import MakeSite, Seen, docker
 from tls_front import Fronts
@@ -215,6 +216,29 @@ def test_talk_that_fails_at_one_fails_and_says_which_and_one_that_dies_ends_it(
     while end(link.told("talk ping"))[0] != ":":
         assert time.monotonic() < deadline, "it is not dialled again"
         time.sleep(0.2)
+
+
+def test_a_camera_that_is_killed_in_an_exposure_ends_talk_with_an_error_for_that_one(
+    make_site: MakeSite, act: Act, client: Any, cameras: list[CameraProcess]
+) -> None:
+    link = client(act(with_cameras(make_site, cameras)))
+    watcher = Client(cameras[1].actor_port)
+    number = link.send("talk expose 2")
+    while watcher.ask("status")[1]["exposure_state"]["state"] != "exposing":
+        time.sleep(0.05)
+    watcher.close()
+    cameras[1].stop(signal.SIGKILL)
+    told = [
+        (reply["header"]["message_code"], reply["data"])
+        for reply in link.replies(number)
+        if reply["header"]["command_id"] == number
+    ]
+    code, error = end(told)
+    assert code == "f"
+    assert "cam10 (lost" in error
+    assert "cam1 (" not in error
+    assert [name for name, _ in of(told, "filename")] == ["cam1"]
+    cameras[1].start()
 
 
 def test_a_broadcast_of_an_instance_is_told_to_every_client(

@@ -81,9 +81,14 @@ def test_an_instance_that_a_run_uses_is_not_stopped_and_no_override_is_put(  # n
     applied(site, settings)
     before = seen.inspect(f"bluefleet-{word}-axis")["State"]["StartedAt"]
     queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
-    (step,) = asyncio.run(operate(site, settings, verb, select(site), Call(verb))).nodes[0].steps
-    assert step.outcome == "refused"
-    assert "run run-1 (scan) uses it" in step.detail
+    for dry_run in (True, False):
+        (step,) = asyncio.run(operate(site, settings, verb, select(site), Call(verb, dry_run=dry_run))).nodes[0].steps
+        assert step.outcome == "refused"
+        assert "run run-1 (scan) uses it" in step.detail
+    allowed = Call(verb, dry_run=True, interrupt_runs=True)
+    assert [
+        one.outcome for one in asyncio.run(operate(site, settings, verb, select(site), allowed)).nodes[0].steps
+    ] == ["planned"]
     assert seen.inspect(f"bluefleet-{word}-axis")["State"]["StartedAt"] == before
     assert Overrides.now(State(settings.state_file)).all == ()
     report = asyncio.run(operate(site, settings, verb, select(site), Call(verb, interrupt_runs=True)))
@@ -126,6 +131,8 @@ def test_an_update_stops_at_an_instance_that_a_run_uses_and_notes_nothing_of_it(
     before = seen.ids()
     queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
     site = make_site({"node1": [instance(word, EDGE, user="1"), instance(word, AXIS, user="1")]}, **PODS)
+    planned = asyncio.run(update(site, settings, select(site), Call("update", dry_run=True)))
+    assert [step.outcome for step in planned.nodes[0].steps] == ["planned", "refused"]
     report = asyncio.run(update(site, settings, select(site), Call("update")))
     assert [step.outcome for step in report.nodes[0].steps] == ["done", "refused"]
     assert "run run-1 (scan) uses it" in report.nodes[0].steps[1].detail

@@ -74,6 +74,7 @@ def test_a_day_of_an_instance(one: str, seen: Seen) -> None:
     verbs = [entry["verb"] for entry in said("history")["entries"]]
     assert verbs == ["apply", "clear", "kill", "restart", "start", "apply", "stop", "apply"]
     assert {entry["who"] for entry in said("history")["entries"]} == {"grace"}
+    assert [entry["options"] for entry in said("history", "--verb", "start")["entries"]] == [{}]
 
 
 def test_dry_runs_say_what_would_be_done_and_exit_0(one: str, seen: Seen) -> None:
@@ -109,6 +110,9 @@ def test_disable_asks_for_the_reason_and_devices_tell_it(one: str) -> None:
     assert device["refused"].endswith("leaks")
     assert said("start", one, code=1)["nodes"][0]["steps"][0]["outcome"] == "refused"
     said("enable", one)
+    (enabled,) = said("history", "--verb", "enable")["entries"]
+    assert enabled["detail"][0].startswith(f"node1/{one}: no longer disabled by grace since ")
+    assert enabled["detail"][0].endswith(": leaks")
     assert said("devices", "list")["devices"][0]["refused"] == ""
 
 
@@ -140,6 +144,10 @@ def test_exec_ends_as_its_command_does(one: str) -> None:
     assert bluefleet("exec", "node1/", BASH).exit_code == 0
     told = json.loads(bluefleet("exec", "--json", one, BASH, "-c", "echo out").stdout)
     assert told == {"schema_version": 1, "exit_code": 0, "stdout": "out\n", "stderr": ""}
+    missing = bluefleet("exec", one, "nosuch")
+    assert (missing.exit_code, missing.stdout) == (127, "")
+    assert "there is no program nosuch in it" in missing.stderr
+    assert "OCI" not in missing.stderr
     bluefleet("stop", one)
     away = bluefleet("exec", one, BASH)
     assert away.exit_code == 1

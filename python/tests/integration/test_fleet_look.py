@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bluefleet.engine import EngineError, Streams
+from bluefleet.engine import EngineError, ProgramNotStarted, Streams
 from bluefleet.fleet import (
     Call,
     InstanceLine,
@@ -258,9 +258,17 @@ def test_a_command_in_what_does_not_run_or_does_not_exist_is_an_error(
     with pytest.raises(NotRunning, match="does not run"):
         ran(site, settings, f"{word}-a", BASH)
     applied(site, settings)
-    code, out, _ = ran(site, settings, f"{word}-a", "/no/such/program")
-    assert code in {126, 127}
-    assert "no such file" in out
+    for program in ("/no/such/program", "nosuch"):
+        with pytest.raises(ProgramNotStarted, match=f"there is no program {program} in it") as told:
+            ran(site, settings, f"{word}-a", program)
+        assert told.value.exit_code == 127
+    ran(site, settings, f"{word}-a", BASH, "-c", "echo no program > /closed")
+    with pytest.raises(ProgramNotStarted, match=r"/closed can't be run: .*permission denied") as told:
+        ran(site, settings, f"{word}-a", "/closed")
+    assert told.value.exit_code == 126
+    # Who says the same, and was started, is heard.
+    same = "echo OCI runtime exec failed: of another engine; exit 126"
+    assert ran(site, settings, f"{word}-a", BASH, "-c", same) == (126, same[5:-10] + "\n", "")
     assert history.entries(State(settings.state_file))[-1].result == "failed"
 
 

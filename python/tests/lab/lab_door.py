@@ -10,7 +10,8 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,21 @@ def on(host: str, command: str, *, check: bool = True, given: str | None = None)
 def bluefleet(*words: str) -> subprocess.CompletedProcess[str]:
     """The command, called on the control machine."""
     return shell(str(BIN / "bluefleet"), *words, check=False)
+
+
+@contextmanager
+def unattended() -> Generator[None, None, None]:
+    """The fleet service does not run: what a test breaks stays broken until the test mends it."""
+    on("manager", "systemctl stop bluefleet-fleet.service")
+    try:
+        yield
+    finally:
+        on("manager", "systemctl start bluefleet-fleet.service")
+
+
+def assert_looked_after() -> None:
+    """The fleet service runs, whoever started it."""
+    on("manager", "systemctl is-active bluefleet-fleet.service")
 
 
 def assert_all_is_well(seconds: float = 60) -> None:

@@ -13,7 +13,7 @@ from lab_door import ADDRESSES, BIN, LAB, ROOT, Converge, another_inventory, cha
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 
-def our_hosts() -> list[str]:
+def our_containers() -> list[str]:
     """The containers of this checkout's laboratory that run."""
     return shell("docker", "ps", "--no-trunc", "--quiet", "--filter", f"label=org.bluefleet.lab={ROOT}").stdout.split()
 
@@ -59,7 +59,7 @@ def second_checkout(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_second_checkout_is_refused_and_told_whose_laboratory_runs(tmp_path: Path, second_checkout: Path) -> None:
-    before = our_hosts()
+    before = our_containers()
     refused = Converge(
         tmp_path / "stages.json",
         *("--tags", "virtual_hosts"),
@@ -70,13 +70,13 @@ def test_a_second_checkout_is_refused_and_told_whose_laboratory_runs(tmp_path: P
     assert f"{ROOT} has its own laboratory running here under the name bluefleet-lab" in refused.text, refused.text
     assert "make lab-down" in refused.text
     assert set(refused.told["hosts"]) == {"localhost"}
-    assert our_hosts() == before
+    assert our_containers() == before
 
 
 def test_taking_the_second_checkout_down_leaves_the_first_ones_laboratory_alone(
     tmp_path: Path, second_checkout: Path
 ) -> None:
-    before = our_hosts()
+    before = our_containers()
     removed = Converge(
         tmp_path / "stages.json",
         playbook="playbooks/remove_virtual_hosts.yml",
@@ -84,15 +84,16 @@ def test_taking_the_second_checkout_down_leaves_the_first_ones_laboratory_alone(
         checkout=second_checkout,
     ).finish(60)
     assert removed.well().changed() == {}
-    assert our_hosts() == before
+    assert our_containers() == before
 
 
 def test_the_control_machine_has_no_port_in_use_by_the_laboratory() -> None:
     """So none can be in its way; what can be in use is its subnet (test_virtual_hosts.py)."""
-    names = our_hosts()
-    bound = json.loads(shell("docker", "inspect", "--format", "{{json .HostConfig.PortBindings}}", names[0]).stdout)
-    assert len(names) == len(ADDRESSES)
-    assert bound == {}
+    containers = our_containers()
+    bound = shell("docker", "inspect", "--format", "{{json .HostConfig.PortBindings}}", *containers).stdout.split()
+    # The hosts, and their power unit.
+    assert len(containers) == len(ADDRESSES) + 1
+    assert [json.loads(each) for each in bound] == [{}] * len(containers)
 
 
 def test_a_wrong_inventory_folder_is_refused_in_words(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from lab_door import Converge, Mended, assert_all_is_well, on
+from lab_door import Converge, Mended, assert_all_is_well, assert_looked_after, on
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -26,6 +26,8 @@ PROMPT = 20.0
 
 def break_something() -> None:
     """Give each stage something to do, so that it is interrupted in the middle of it."""
+    # It would put back what the fleet's stage is to find.
+    on("manager", "systemctl stop bluefleet-fleet.service")
     on("node1", "rm --force /etc/bluefleet/pki/site-ca.crt")
     # As if a run had been interrupted between new firewall rules and their loading: the file is right, what is in force is not.
     on(
@@ -56,5 +58,6 @@ def test_a_run_that_is_interrupted_at_any_stage_is_finished_by_the_next(tmp_path
     assert len(stopped) >= len(STAGES) - 2, stopped
     mended.by(Converge(tmp_path / "stages.json").finish())
     assert_all_is_well()
+    assert_looked_after()
     assert "7777" not in on("node1", "nft list table inet bluefleet"), "the rules in the file are not in force"
     on("node1", "test -s /etc/bluefleet/pki/site-ca.crt")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lab_door import ADDRESSES, Converge, Finished, Mended, assert_all_is_well, on, shell
+from lab_door import ADDRESSES, Converge, Finished, Mended, assert_all_is_well, assert_looked_after, on, shell
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 NODE = "node2"
@@ -25,6 +25,8 @@ def test_a_node_that_is_switched_off_fails_alone_and_a_second_run_completes(tmp_
     others = [host for host in ADDRESSES if host != NODE]
     for host in others:
         on(host, f"rm --force {LOST}")
+    # It would put back what the converge is to put back.
+    on("manager", "systemctl stop bluefleet-fleet.service")
     on("node1", "docker rm --force bluefleet-simple")
 
     partly = cut_off_during(tmp_path)
@@ -44,3 +46,4 @@ def test_a_node_that_is_switched_off_fails_alone_and_a_second_run_completes(tmp_
     completed = mended.by(Converge(tmp_path / "stages.json").finish())
     assert completed.changed()["localhost"] == 1, "the virtual host is started"
     assert_all_is_well()
+    assert_looked_after()

@@ -7,7 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab_door import ADDRESSES, SUBNET, Converge, Mended, as_root, assert_all_is_well, bluefleet, on, shell
+import yaml
+from lab_door import (
+    ADDRESSES,
+    SUBNET,
+    Converge,
+    Mended,
+    as_root,
+    assert_all_is_well,
+    assert_looked_after,
+    bluefleet,
+    on,
+    shell,
+    unattended,
+)
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -53,6 +66,7 @@ def test_with_the_uplink_cut_site_yml_and_apply_mend_a_site(
     assert on("node1", f"{fetch} >/dev/null 2>&1; echo $?", check=False).strip() != "0"
 
     # A node that lost its instances and their image, as one that was installed anew.
+    on("manager", "systemctl stop bluefleet-fleet.service")
     on(
         "node2",
         "docker rm --force $(docker ps --all --quiet) && docker image rm --force $(docker image ls --quiet | sort -u)",
@@ -62,8 +76,29 @@ def test_with_the_uplink_cut_site_yml_and_apply_mend_a_site(
         on(host, "rm --force /etc/bluefleet/pki/site-ca.crt")
     mended.by(Converge(tmp_path / "stages.json", prefix=no_uplink).finish())
     assert_all_is_well()
+    assert_looked_after()
 
-    on("node1", "docker rm --force bluefleet-simple")
-    applied = bluefleet("apply")
-    assert applied.returncode == 0, applied.stderr
+    with unattended():
+        on("node1", "docker rm --force bluefleet-simple")
+        applied = bluefleet("apply")
+        assert applied.returncode == 0, applied.stderr
+        assert "node1/simple: create" in applied.stderr
+    assert_all_is_well()
+
+
+def test_with_the_uplink_cut_an_update_takes_an_image_from_the_registry(no_uplink: list[str]) -> None:
+    declared = yaml.safe_load(on("manager", "cat /etc/bluefleet/fleet.yml"))
+    ioc = declared["images"]["ioc"]["reference"]
+    try:
+        with unattended():
+            # node2 has it no more, nor anything that runs from it.
+            on("node2", f"docker ps --all --quiet --filter ancestor={ioc} | xargs docker rm --force")
+            on("node2", f"docker image rm --force {ioc}")
+            updated = bluefleet("update", "node2/", "--image", f"ioc={ioc}")
+            assert updated.returncode == 0, updated.stderr
+            assert "node2/thermo: create" in updated.stderr
+        assert_all_is_well()
+    finally:
+        bluefleet("clear", "node2/", "--kind", "pinned")
+        bluefleet("apply")
     assert_all_is_well()

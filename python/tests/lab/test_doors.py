@@ -122,7 +122,9 @@ def test_tasks_of_fabric_see_and_restart_what_the_command_does() -> None:
     before = instance("thermo")["uptime_seconds"]
     fab("-H", "node2", "restart", "thermo", "--reason", "by a task")
     assert instance("thermo")["uptime_seconds"] < before
-    assert "node2/thermo | " in fab("-H", "manager", "logs", "--targets", "thermo", "--since", "5m")
+    written = fab("-H", "manager", "logs", "--targets", "thermo,cam2", "--since", "5m")
+    assert "node2/thermo | " in written
+    assert "node2/cam2 | " in written
     assert_all_is_well()
 
 
@@ -192,3 +194,15 @@ def test_the_services_of_the_manager_are_supervised_and_start_anew_only_for_a_re
         "both run again",
     )
     assert json.loads(bluefleet("actor", "status", "--json").stdout)["ok"] is True
+
+
+def test_a_soft_reboot_ends_when_the_node_is_back_and_no_other_node_notices() -> None:
+    other = instance("simple")["uptime_seconds"]
+    here = instance("thermo")["uptime_seconds"]
+    done = bluefleet("reboot", "node2", "--reason", "a new kernel")
+    assert (done.returncode, "is back after" in done.stderr) == (0, True), done.stdout + done.stderr
+    assert_all_is_well()
+    assert instance("thermo")["uptime_seconds"] < here
+    assert instance("simple")["uptime_seconds"] > other
+    entries = json.loads(bluefleet("history", "--json").stdout)["entries"]
+    assert ("reboot", "a new kernel") in [(one["verb"], one["options"].get("reason")) for one in entries]

@@ -52,8 +52,10 @@ def scan_id(queue: LabQueue) -> int:
 def test_a_dead_ioc_refuses_the_plans_that_need_it_by_name_and_joins_when_it_is_back() -> None:
     queue = LabQueue()
     queue.open()
-    on("node2", "docker stop --time 1 bluefleet-random-walk")
+    # The fleet service would have it back before anybody asked; what is cordoned it leaves alone.
+    assert bluefleet("cordon", "node2/random-walk", "--reason", "it is to be dead for a while").returncode == 0
     try:
+        on("node2", "docker stop --time 1 bluefleet-random-walk")
         # The environment opens without it.
         queue.ask("POST", "environment/close")
         queue.wait(lambda s: not s["worker_environment_exists"] and s["manager_state"] == "idle", "closed")
@@ -66,6 +68,8 @@ def test_a_dead_ioc_refuses_the_plans_that_need_it_by_name_and_joins_when_it_is_
         assert outcome(queue, "count", ["pinhole"])["exit_status"] == "completed"
     finally:
         on("node2", "docker start bluefleet-random-walk")
+        cleared = bluefleet("clear", "node2/random-walk")
+        assert cleared.returncode == 0, cleared.stderr
     try:
         on(
             "node2",

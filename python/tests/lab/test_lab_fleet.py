@@ -36,7 +36,7 @@ def test_every_instance_is_healthy_and_as_declared(connections: dict[str, Connec
     found = json.loads(answer.stdout)
     assert answer.returncode == 0, found
     instances = {instance["name"]: instance for node in found["nodes"] for instance in node["instances"]}
-    assert len(instances) == 8
+    assert len(instances) == 9
     assert {instance["health"] for instance in instances.values()} == {"healthy"}
 
 

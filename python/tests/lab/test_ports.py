@@ -27,6 +27,7 @@ PVS = {
     ("node2", 5068): "random_walk:horiz-x",
     ("node2", 5070): "random_walk:vert-x",
     ("node2", 5072): "cam2:state",
+    ("node2", 5074): "xafs:i0",
 }
 HARDWARE = {node: {port for host, port in PVS if host == node} for node in ("node1", "node2")}
 # Of the cameras' actors.

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from lab_door import LAB, Converge, bluefleet, on
+from lab_power import ask_unit
 from lab_queue import LabQueue
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -73,6 +74,8 @@ def test_secrets_rotate_and_the_old_ones_are_refused(queue: LabQueue, tmp_path: 
     old = {path.name: path.read_text() for path in (STATE / "secrets").iterdir()}
     Converge(tmp_path / "told.json", playbook="playbooks/rotate_secrets.yml").finish(400).well()
     assert not [path.name for path in (STATE / "secrets").iterdir() if old.get(path.name) == path.read_text()]
+    assert ask_unit("GET", "/outlets", old["power_unit_token"])[0] == httpx.codes.UNAUTHORIZED
+    assert ask_unit("GET", "/outlets")[0] == httpx.codes.OK
     # The client of the fixture has the old key.
     end = time.monotonic() + 10
     while (answer := _answer_to_the_old_key(queue)) != httpx.codes.UNAUTHORIZED:

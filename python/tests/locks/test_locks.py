@@ -17,10 +17,13 @@ EXTRAS: dict[str, list[str]] = {
 }
 OURS = "bluefleet"
 FOLDERS = ("tests", "benchmarks")
-# What stands on the path by its own name: modules of those folders and of roles, and the site package that tests install.
-BESIDE = {*FOLDERS, "beamline7"} | {
+# What stands on the path by its own name: modules of those folders and of roles, the package of the images of IOCs, and the
+# site package that tests install.
+BESIDE = {*FOLDERS, "simulated", "beamline7"} | {
     path.stem for folder in (*FOLDERS, "../roles") for path in (PYTHON / folder).rglob("*.py")
 }
+# Programs that benchmarks compare with, each in an environment of its own that is pinned where it is made.
+COMPARED = {"bluesky_kafka", "fliswarm"}
 
 
 def normalised(name: str) -> str:
@@ -66,7 +69,7 @@ def test_what_tests_import_is_asked_for_by_name() -> None:
     for folder in FOLDERS:
         for file in (PYTHON / folder).rglob("*.py"):
             names |= imported(file)
-    foreign = names - sys.stdlib_module_names - BESIDE - {OURS}
+    foreign = names - sys.stdlib_module_names - BESIDE - COMPARED - {OURS}
     distributions = packages_distributions()
     missing = {name for name in foreign if name not in distributions}
     assert missing == set()

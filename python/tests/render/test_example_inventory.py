@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from ansible_runs import TOP, run_playbook
+from bluefleet.acquisition.adaptive.service import RecommenderSettings
 from bluefleet.actor import ActorSettings
 from bluefleet.model import Site
 from bluefleet.service import ServiceSettings
@@ -136,6 +137,17 @@ def test_only_what_the_port_table_opens_is_published(rendered: Path, pod: str) -
     ports = {int(port.split(":")[0]) for service in services.values() for port in service.get("ports", [])}
     table = SHARED["site_ports"].values()
     assert ports == {entry["port"] for entry in table if pod in entry["hosts"]}
+
+
+def test_the_recommender_understands_its_environment_and_has_one_secret(rendered: Path) -> None:
+    service = json.loads((rendered / "acquisition.services").read_text())["recommender"]
+    settings = RecommenderSettings.from_environment(service["environment"])
+    assert {name.removeprefix("BLUEFLEET_").lower() for name in service["environment"]} <= set(
+        type(settings).model_fields
+    )
+    assert (settings.redis_username, settings.kafka_bootstrap) == ("recommender", "kafka:9092")
+    assert settings.redis_password_file == Path("/run/secrets/redis_recommender_password")
+    assert [volume.split(":")[1] for volume in service["volumes"]] == ["/run/secrets"]
 
 
 def test_engines_of_nodes_demand_a_certificate_and_the_others_answer_on_their_socket_only(files: Files) -> None:

@@ -33,7 +33,12 @@ class Broken:
 
     def findings(self) -> list[Finding]:
         """What the files alone say; when they are well, what the site file says."""
-        return validate_inventory(self.folder, find_checkout()) or self._site_findings()
+        found = validate_inventory(self.folder, find_checkout()) or self._site_findings()
+        return [finding for finding in found if not finding.note]
+
+    def notes(self) -> list[Finding]:
+        """What is told and is no mistake."""
+        return [finding for finding in self._site_findings() if finding.note]
 
     def _site_findings(self) -> list[Finding]:
         """Ansible rendered the good inventory once; what a test changes of it is put in here as the template would."""

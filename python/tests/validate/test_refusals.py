@@ -433,3 +433,22 @@ def test_what_ansible_cannot_render_is_told_by_the_files_alone(site):
     findings, whole = everything_wrong(site.folder, find_checkout())
     assert not whole
     told(findings[0], "node2.yml:3", "this is no YAML")
+
+
+def test_what_has_no_twin_is_noted_with_its_line_and_refuses_nothing(site) -> None:
+    assert site.findings() == []
+    notes = site.notes()
+    assert notes
+    assert all("has no twin" in note.says and note.file.parent.name == "host_vars" for note in notes)
+
+
+def test_what_has_a_twin_is_not_noted(site) -> None:
+    before = len(site.notes())
+    site.change("host_vars/node2.yml", "    image: ioc\n", "    image: ioc\n    simulated: {}\n")
+    assert len(site.notes()) == before - 1
+
+
+def test_what_is_simulated_and_has_no_twin_is_refused_at_its_line(site) -> None:
+    site.change("host_vars/node2.yml", "    image: ioc\n", "    image: ioc\n    simulate: true\n")
+    assert "is to be simulated and has no twin" in site.the_finding().says
+    assert site.the_finding().file.name == "node2.yml"

@@ -77,6 +77,23 @@ def test_another_checkouts_laboratory_of_the_same_name_is_found() -> None:
     assert foreign_checkouts(LAB, [], "/home/bob/bluefleet") == ["/home/bob/bluefleet"]
 
 
+def test_another_laboratory_of_the_same_checkout_is_left_alone() -> None:
+    rehearsal = Found("bluefleet-lab-b-node1", "running", LAB.checkout, "x", "bluefleet-lab-b")
+    assert plan(LAB, [NODE1], OLD_KERNEL, [container(NODE1), rehearsal], network_exists=True).surplus == []
+    assert not LAB.owns(LAB.checkout, "bluefleet-lab-b", "bluefleet-lab-b-node1")
+    assert LAB.owns(LAB.checkout, "bluefleet-lab", "whatever it is called")
+    assert LAB.owns(LAB.checkout, "", "bluefleet-lab-node1"), "what has only the older label is known by its name"
+    assert not LAB.owns("/home/bob/bluefleet", "bluefleet-lab", "bluefleet-lab-node1")
+
+
+def test_shared_folders_are_the_same_volumes_for_every_host() -> None:
+    lab = replace(LAB, shared=("/srv/shared", "/data"))
+    of_one, of_other = lab.volumes("data"), lab.volumes("node1")
+    assert set(of_one) & set(of_other) == {"bluefleet-lab-shared", "bluefleet-lab-shared.data"}
+    assert of_one["bluefleet-lab-shared.data"] == "/data"
+    assert spec_of(lab, NODE1, OLD_KERNEL) != spec_of(LAB, NODE1, OLD_KERNEL)
+
+
 def test_a_laboratory_of_another_name_stands_in_nobodys_way() -> None:
     other = [Found("bluefleet-molecule-node1", "running", "/home/bob/bluefleet", "")]
     assert foreign_checkouts(LAB, other, None) == []

@@ -24,11 +24,14 @@ short_description: Virtual hosts of a laboratory, as containers that boot system
 description:
   - Makes the network, the hosts with their volumes, and the SSH keys; starts what is stopped; makes anew what has another spec.
   - Touches nothing of another checkout's laboratory.
-  - With C(state=absent) removes hosts, volumes and network of this checkout.
+  - With C(state=absent) removes hosts, volumes and network of this laboratory, or of all of the checkout's.
 options:
   state: {type: str, choices: [present, absent], default: present, description: Whether there are such hosts.}
   network: {type: str, required: true, description: Network of the hosts and prefix of their containers' names.}
   subnet: {type: str, description: Addresses of the network.}
+  uplink: {type: bool, default: true, description: Whether the network leads beyond this machine; of one that is there it is not changed.}
+  shared: {type: list, elements: path, default: [/srv/shared], description: Folders that are the same on all hosts.}
+  whole_checkout: {type: bool, default: false, description: Whether all laboratories of the checkout are removed.}
   checkout: {type: path, required: true, description: Folder whose laboratory this is.}
   image: {type: str, description: Host image.}
   hosts: {type: list, elements: dict, description: C(name) and C(address) of each host.}
@@ -128,11 +131,12 @@ def present(module: AnsibleModule, lab: Lab) -> dict[str, object]:
 
 
 def absent(module: AnsibleModule, lab: Lab) -> dict[str, object]:
-    """Remove what the checkout's laboratory has."""
-    there = engine.remains(lab)
-    if there and not module.check_mode:
-        engine.remove_laboratory(lab)
-    return {"changed": bool(there), "steps": [f"remove {thing}" for thing in there]}
+    """Remove what the laboratory has."""
+    there = engine.remains(lab, whole_checkout=module.params["whole_checkout"])
+    lines = there.lines()
+    if lines and not module.check_mode:
+        engine.remove_laboratory(there)
+    return {"changed": bool(lines), "steps": [f"remove {thing}" for thing in lines]}
 
 
 def main() -> None:
@@ -142,6 +146,9 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "network": {"type": "str", "required": True},
             "subnet": {"type": "str"},
+            "uplink": {"type": "bool", "default": True},
+            "shared": {"type": "list", "elements": "path", "default": ["/srv/shared"]},
+            "whole_checkout": {"type": "bool", "default": False},
             "checkout": {"type": "path", "required": True},
             "image": {"type": "str"},
             "hosts": {"type": "list", "elements": "dict"},
@@ -157,7 +164,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = module.params
-    lab = Lab(parameters["network"], parameters["subnet"] or "", parameters["checkout"], parameters["image"] or "")
+    lab = Lab(
+        parameters["network"],
+        parameters["subnet"] or "",
+        parameters["checkout"],
+        parameters["image"] or "",
+        tuple(parameters["shared"]),
+        parameters["uplink"],
+    )
     try:
         result = present(module, lab) if parameters["state"] == "present" else absent(module, lab)
     except engine.VirtualHostError as error:

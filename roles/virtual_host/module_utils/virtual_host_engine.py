@@ -8,10 +8,12 @@ import socket
 import subprocess
 import tarfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.module_utils.virtual_host_plan import (
     LAB_LABEL,
+    NETWORK_LABEL,
     SPEC_LABEL,
     Found,
     Host,
@@ -66,7 +68,8 @@ def image_id(reference: str) -> str | None:
 
 def containers() -> list[Found]:
     """All laboratories' containers, whoever's they are."""
-    columns = "\t".join(("{{.Names}}", "{{.State}}", label_column(LAB_LABEL), label_column(SPEC_LABEL)))
+    labels = (label_column(label) for label in (LAB_LABEL, SPEC_LABEL, NETWORK_LABEL))
+    columns = "\t".join(("{{.Names}}", "{{.State}}", *labels))
     command = ["docker", "ps", "--all", "--filter", f"label={LAB_LABEL}", "--format", columns]
     return [Found(*line.split("\t")) for line in run(command, stage="look for hosts").splitlines()]
 
@@ -100,11 +103,13 @@ def free_megabytes() -> tuple[str, int]:
 
 def make_network(lab: Lab) -> None:
     """Make the laboratory's network."""
-    label = f"{LAB_LABEL}={lab.checkout}"
-    run(
-        ["docker", "network", "create", "--subnet", lab.subnet, "--label", label, lab.network],
-        stage=f"network {lab.network}",
-    )
+    command = ["docker", "network", "create", "--subnet", lab.subnet, *labels(lab)]
+    run([*command, *([] if lab.uplink else ["--internal"]), lab.network], stage=f"network {lab.network}")
+
+
+def labels(lab: Lab) -> list[str]:
+    """Arguments that say of a thing whose it is."""
+    return ["--label", f"{LAB_LABEL}={lab.checkout}", "--label", f"{NETWORK_LABEL}={lab.network}"]
 
 
 def archive_of(files: dict[str, tuple[Path, int]]) -> bytes:
@@ -122,11 +127,10 @@ def archive_of(files: dict[str, tuple[Path, int]]) -> bytes:
 def create(lab: Lab, host: Host, machine: Machine, files: dict[str, tuple[Path, int]]) -> None:
     """Make a host with its volumes and keys; it is not started."""
     stage = f"create {host.name}"
-    owner = f"{LAB_LABEL}={lab.checkout}"
     for volume in lab.volumes(host.name):
-        run(["docker", "volume", "create", "--label", owner, volume], stage=stage)
-    labels = ["--label", owner, "--label", f"{SPEC_LABEL}={spec_of(lab, host, machine)}"]
-    run(["docker", "create", *run_arguments(lab, host, machine), *labels, lab.image], stage=stage)
+        run(["docker", "volume", "create", *labels(lab), volume], stage=stage)
+    spec = ["--label", f"{SPEC_LABEL}={spec_of(lab, host, machine)}"]
+    run(["docker", "create", *run_arguments(lab, host, machine), *labels(lab), *spec, lab.image], stage=stage)
     try:
         run(["docker", "cp", "-", f"{lab.container(host.name)}:/"], stage=f"{stage}: keys", stdin=archive_of(files))
     except VirtualHostError:
@@ -197,25 +201,44 @@ def wait_for_ssh(lab: Lab, hosts: list[Host], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def remove_laboratory(lab: Lab) -> None:
-    """Remove the hosts, volumes and networks that carry the checkout's label."""
-    owner = f"label={LAB_LABEL}={lab.checkout}"
-    remove([container.name for container in containers() if container.checkout == lab.checkout])
-    for kind in ("volume", "network"):
-        names = run(["docker", kind, "ls", "--quiet", "--filter", owner], stage=f"look for {kind}s").split()
+@dataclass(frozen=True)
+class Remains:
+    """What a laboratory has on this engine."""
+
+    containers: list[str]
+    volumes: list[str]
+    networks: list[str]
+
+    def lines(self) -> list[str]:
+        """All of it, for people."""
+        kinds = (("container", self.containers), ("volume", self.volumes), ("network", self.networks))
+        return [f"{kind} {name}" for kind, names in kinds for name in names]
+
+
+def remove_laboratory(there: Remains) -> None:
+    """Remove hosts and the power unit, then the volumes and networks that they used."""
+    remove(there.containers)
+    for kind, names in (("volume", there.volumes), ("network", there.networks)):
         if names:
             run(["docker", kind, "rm", *names], stage=f"remove {kind}s")
 
 
-def remains(lab: Lab) -> list[str]:
-    """What the checkout's laboratory has on this engine."""
-    owner = f"label={LAB_LABEL}={lab.checkout}"
-    hosts = [f"host {container.name}" for container in containers() if container.checkout == lab.checkout]
-    others = [
-        f"{kind} {name}"
-        for kind in ("volume", "network")
-        for name in run(
-            ["docker", kind, "ls", "--filter", owner, "--format", "{{.Name}}"], stage=f"look for {kind}s"
-        ).split()
-    ]
-    return hosts + others
+def remains(lab: Lab, *, whole_checkout: bool = False) -> Remains:
+    """What the laboratory has, or with `whole_checkout` every laboratory of its checkout."""
+
+    def wanted(checkout: str, network: str, name: str) -> bool:
+        return checkout == lab.checkout if whole_checkout else lab.owns(checkout, network, name)
+
+    def listed(kind: str) -> list[str]:
+        columns = "\t".join(("{{.Name}}", label_column(LAB_LABEL), label_column(NETWORK_LABEL)))
+        command = ["docker", kind, "ls", "--filter", f"label={LAB_LABEL}={lab.checkout}", "--format", columns]
+        rows = [line.split("\t") for line in run(command, stage=f"look for {kind}s").splitlines()]
+        # Of what has only the older label, a network is known by its whole name.
+        return [
+            name
+            for name, checkout, network in rows
+            if wanted(checkout, network or (name if kind == "network" else ""), name)
+        ]
+
+    there = [each.name for each in containers() if wanted(each.checkout, each.network, each.name)]
+    return Remains(there, listed("volume"), listed("network"))

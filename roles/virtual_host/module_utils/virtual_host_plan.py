@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 LAB_LABEL = "org.bluefleet.lab"
+NETWORK_LABEL = "org.bluefleet.network"
 SPEC_LABEL = "org.bluefleet.spec"
 # systemd needs 2 s to stop, the services of a pod may need half a minute.
 STOP_SECONDS = 60
@@ -39,21 +40,40 @@ class Lab:
     subnet: str
     checkout: str
     image: str
+    # What a real site mounts from its storage: each is one folder, the same for all hosts.
+    shared: tuple[str, ...] = ("/srv/shared",)
+    # Without one, hosts reach each other and the control machine, and nothing beyond.
+    uplink: bool = True
 
     def container(self, host: str) -> str:
         """Name of the container that is a host."""
         return f"{self.network}-{host}"
 
+    @property
+    def power_unit(self) -> str:
+        """Name of the container that is the power unit: no host can have it."""
+        return f"{self.network}_power-unit"
+
     def volumes(self, host: str) -> dict[str, str]:
-        """Volumes of a host, and where it has them; they outlive the container. The last one is the same for all hosts."""
+        """Volumes of a host, and where it has them; they outlive the container. Those that are shared come last."""
         container = self.container(host)
-        return {
+        own = {
             f"{container}-docker": "/var/lib/docker",
             f"{container}-state": "/var/lib/bluefleet",
             f"{container}-home": "/home",
-            # What a real site mounts from its storage: frames that nodes write, and that the data host reads.
-            f"{self.network}-shared": "/srv/shared",
         }
+        return own | {f"{self.network}{_shared_name(path)}": path for path in self.shared}
+
+    def owns(self, checkout: str, network: str, name: str) -> bool:
+        """Whether something with these labels and this name is of this laboratory; one checkout may have several."""
+        # What was made before the second label was known has only its name.
+        ours = network == self.network if network else name.startswith(f"{self.network}-")
+        return checkout == self.checkout and ours
+
+
+def _shared_name(path: str) -> str:
+    """End of the volume's name; with a dot, which no host's volume has there."""
+    return "-shared" if path == "/srv/shared" else f"-shared.{path.strip('/').replace('/', '-')}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,7 @@ class Found:
     state: str
     checkout: str
     spec: str
+    network: str = ""
 
 
 @dataclass
@@ -123,7 +144,7 @@ def spec_of(lab: Lab, host: Host, machine: Machine) -> str:
 
 def plan(lab: Lab, hosts: list[Host], machine: Machine, found: list[Found], network_exists: bool) -> Plan:
     """Compare what should be with what is."""
-    existing = {container.name: container for container in found if container.checkout == lab.checkout}
+    existing = {each.name: each for each in found if lab.owns(each.checkout, each.network, each.name)}
     steps = Plan(make_network=not network_exists)
     for host in hosts:
         container = existing.pop(lab.container(host.name), None)
@@ -133,6 +154,7 @@ def plan(lab: Lab, hosts: list[Host], machine: Machine, found: list[Found], netw
             steps.replace.append(host)
         elif container.state != "running":
             steps.start.append(host)
+    existing.pop(lab.power_unit, None)
     steps.surplus = sorted(existing)
     return steps
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any, cast
 
+from bluefleet.acquisition.redis_client import redis_client
 from bluefleet.acquisition.run_metadata import RunMetadata
 from bluefleet.acquisition.settings import Settings
 from bluefleet.model import Site
@@ -18,7 +19,6 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
     """``RE.md``: kept in Redis, so that scan_id goes on whichever process runs the next plan."""
     if settings.redis_address is None:
         return {}
-    from redis import Redis
     from redis_json_dict.redis_json_dict import RedisJSONDict
 
     class Shared(RedisJSONDict):
@@ -29,16 +29,11 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
             return client.incr(f"{prefix}{key}")
 
     prefix = f"{site}:metadata:"
-    host, _, port = settings.redis_address.partition(":")
-    client = Redis(
-        host=host,
-        port=int(port or 6379),
+    client = redis_client(
+        settings.redis_address,
+        settings.redis_password,
         username=settings.redis_username,
-        password=settings.redis_password,
-        ssl=settings.redis_ca_file is not None,
-        ssl_ca_certs=str(settings.redis_ca_file) if settings.redis_ca_file else None,
-        socket_connect_timeout=10,
-        socket_timeout=10,
+        ca_file=settings.redis_ca_file,
     )
     return cast("MutableMapping[str, Any]", Shared(client, prefix=prefix))
 

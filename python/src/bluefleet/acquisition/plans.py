@@ -31,7 +31,11 @@ from bluesky.plans import (
     x2x_scan,
 )
 
+from bluefleet.acquisition.adaptive.plan import adaptive
+from bluefleet.acquisition.xafs.plan import xafs
+
 __all__ = [
+    "adaptive",
     "adaptive_scan",
     "count",
     "fly",
@@ -60,4 +64,5 @@ __all__ = [
     "tune_centroid",
     "tweak",
     "x2x_scan",
+    "xafs",
 ]

@@ -22,17 +22,35 @@ channel_access.prepare(_site)
 
 from ophyd.sim import det, det1, det2, motor, motor1, motor2, motor3, noisy_det, rand  # noqa: E402  (see above)
 
+from bluefleet.acquisition.adaptive.ends import FromRecommender, ToRecommender  # noqa: E402  (see above)
+from bluefleet.acquisition.adaptive.plan import adaptive_plan  # noqa: E402  (see above)
 from bluefleet.acquisition.engine import SiteRunEngine  # noqa: E402  (see above)
 from bluefleet.acquisition.plans import *  # noqa: E402, F403  (the plans are this namespace)
 from bluefleet.acquisition.site_plans import load_site_plans  # noqa: E402  (see above)
 
 __all__ = [
-    "RE", "det", "det1", "det2", "motor", "motor1", "motor2", "motor3", "noisy_det", "rand", "reload_devices",
-]  # fmt: skip
+    "RE",
+    "adaptive_plan",
+    "det",
+    "det1",
+    "det2",
+    "from_recommender",
+    "motor",
+    "motor1",
+    "motor2",
+    "motor3",
+    "noisy_det",
+    "rand",
+    "reload_devices",
+    "to_recommender",
+]
 
 _logger = logging.getLogger("bluefleet.acquisition")
 _engine = SiteRunEngine(_settings)
 RE = _engine.RE
+# For adaptive_plan in the terminal: steps of 1.5, 17 runs.
+to_recommender = ToRecommender()
+from_recommender = FromRecommender.of_this_process(_settings)
 
 
 def reload_devices(namespace: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bluefleet.cli._place import on_the_manager
 
 if TYPE_CHECKING:
     from bluefleet.inventory import Rendered, SiteAddresses
+    from bluefleet.model import Site
 
 
 def need(verb: str, *modules: str) -> None:
@@ -54,12 +55,19 @@ def rendered(folder: Path, checkout: Path) -> "Rendered":
 
 def addresses_of(verb: str, given: Path | None = None) -> tuple["SiteAddresses", Path]:
     """Everything that one needs to connect to the site that is meant, and its inventory folder."""
+    _, addresses, folder = site_of(verb, given)
+    return addresses, folder
+
+
+def site_of(verb: str, given: Path | None = None) -> tuple["Site", "SiteAddresses", Path]:
+    """The site that is meant, everything that one needs to connect to it, and its inventory folder."""
     from bluefleet.inventory import site_addresses
-    from bluefleet.site_file import SiteFileInvalid
+    from bluefleet.site_file import SiteFileInvalid, load_site
 
     folder, checkout = inventory_of(verb, given)
     try:
-        return site_addresses(rendered(folder, checkout)), folder
+        found = rendered(folder, checkout)
+        return load_site(found.site_file), site_addresses(found), folder
     except SiteFileInvalid:
         refuse_inventory(folder)
 

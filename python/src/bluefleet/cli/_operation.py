@@ -42,4 +42,5 @@ def show_node(node: "NodeResult", *, planned: bool) -> None:
         typer.echo(f"failed: {node.name}: {node.error}. {node.remedy}".rstrip(". ") + ".", err=True)
     for step in node.steps:
         if step.outcome in {"failed", "refused"}:
-            typer.echo(f"{step.outcome}: {node.name}/{step.instance}: {step.action}: {step.detail}", err=True)
+            words = "would be refused" if planned and step.outcome == "refused" else step.outcome
+            typer.echo(f"{words}: {node.name}/{step.instance}: {step.action}: {step.detail}", err=True)

@@ -5,7 +5,7 @@ machine what was rendered last. Asking must be quick and never fail.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +24,12 @@ _NO_TARGETS = frozenset(
 _CATEGORY = ("-c", "--category")
 _SITE = ("-i", "--inventory")
 _KIND = ("-k", "--kind")
+_VERB = "--verb"
+# What history tells of, the fleet service's own among it.
+_IN_HISTORY = [
+    "apply", "start", "stop", "restart", "kill", "update", "rollback", "reboot", "exec", "talk",
+    "enable", "disable", "cordon", "simulate", "clear", "reconcile", "give-up",
+]  # fmt: skip
 
 _BASH = """\
 _bluefleet() {
@@ -64,11 +70,20 @@ def candidates(words: Sequence[str]) -> list[str]:
     if not verb:
         return [name for name in VERBS if name.startswith(begun) and not VERBS[name].hidden]
     kind: Literal["targets", "categories"] = "categories" if last in _CATEGORY else "targets"
-    if last in _KIND:
+    words_after = before[before.index(verb) + 1 :]
+    # Of verbs with sub-verbs, the one that was said.
+    sub = next((word for word in words_after if word in _sub_verbs(verb)), "")
+    if last == _VERB:
+        known = _IN_HISTORY
+    elif last in _KIND:
         known = ["stopped", "disabled", "cordoned", "pinned", "rolled-back", "simulated"]
     elif begun.startswith("-"):
-        known = _options(verb)
-    elif verb not in _NO_TARGETS or (verb == "devices" and "list" in before):
+        known = _options(verb, sub)
+    elif verb == "completion" and not words_after:
+        known = list(_SCRIPTS)
+    elif _sub_verbs(verb) and not sub:
+        known = _sub_verbs(verb)
+    elif verb not in _NO_TARGETS or (verb, sub) == ("devices", "list"):
         known = _names(folder)[kind]
     else:
         known = []
@@ -79,19 +94,33 @@ def _without_values(words: Sequence[str]) -> list[str]:
     return [word for position, word in enumerate(words) if not position or words[position - 1] not in _SITE]
 
 
-def _options(verb: str) -> list[str]:
-    import inspect
+def _commands(verb: str) -> dict[str, Callable[..., object]]:
+    """What a verb does, by the names of its sub-verbs; a verb without any has one, without a name."""
     from importlib import import_module
 
     from bluefleet.cli.main import VERBS
 
     if verb not in VERBS:
-        return []
-    command: typer.Typer = getattr(import_module(VERBS[verb].module), VERBS[verb].name)
-    if len(command.registered_commands) != 1 or command.registered_commands[0].callback is None:
-        return ["--help"]
+        return {}
+    app: typer.Typer = getattr(import_module(VERBS[verb].module), VERBS[verb].name)
+    alone = app.registered_callback is None and len(app.registered_commands) == 1
+    return {
+        "" if alone else one.name or one.callback.__name__.replace("_", "-"): one.callback
+        for one in app.registered_commands
+        if one.callback is not None and (alone or not one.hidden)
+    }
+
+
+def _sub_verbs(verb: str) -> list[str]:
+    return [name for name in _commands(verb) if name]
+
+
+def _options(verb: str, sub: str) -> list[str]:
+    import inspect
+
+    command = _commands(verb).get(sub)
     found = {"--help"}
-    for name, parameter in inspect.signature(command.registered_commands[0].callback).parameters.items():
+    for name, parameter in inspect.signature(command).parameters.items() if command is not None else ():
         option = next(
             (one for one in getattr(parameter.annotation, "__metadata__", ()) if isinstance(one, OptionInfo)), None
         )

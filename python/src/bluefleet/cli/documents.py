@@ -1,4 +1,4 @@
-"""`bluefleet documents`: follow the document stream, and verify that a run arrived everywhere unchanged."""
+"""`bluefleet documents`: follow the document stream, see what waits, verify that a run arrived, send again what did not."""
 
 import itertools
 import json
@@ -7,50 +7,63 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bluefleet.cli import _dead_letters, _replay
 from bluefleet.cli._control import addresses_of, need
-from bluefleet.cli._fleet import ALL_WELL, DEGRADED, INVALID, AsJson, declared, refuse
+from bluefleet.cli._document_places import Run, places_of, seeing_to, tell_verdict, verifier_of
+from bluefleet.cli._fleet import ALL_WELL, DEGRADED, AsJson, console, refuse
 from bluefleet.cli._report import report
 
 if TYPE_CHECKING:
+    from bluefleet.documents.backlog import Backlog
     from bluefleet.documents.listener import Heard
     from bluefleet.documents.settings import ListenerSettings
-    from bluefleet.documents.verify import Place, Verdict
-    from bluefleet.fleet import Settings
-    from bluefleet.model import Site
 
 app = typer.Typer(no_args_is_help=True)
+
+#: Seconds that a service has to say what waits.
+ANSWER_WITHIN = 10.0
 
 
 @app.callback()
 def documents() -> None:
-    """Follow the document stream, or verify a run."""
+    """Follow the document stream; see what waits; verify runs, and send them again."""
 
 
 # -1 is an argument here, and no option.
 @app.command(context_settings={"ignore_unknown_options": True})
 def verify(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Uid or its beginning, scan id, or -1 for the last run.")],
+    run: Run,
     wait: Annotated[float, typer.Option(min=0, help="Seconds that a run on its way has to arrive.")] = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Compare what spool, Kafka, Mongo and Tiled hold of a run: exit code 0 when equal, 1 when not."""
-    from bluefleet.documents.errors import DocumentError, RunNotFound, SettingsWrong
-    from bluefleet.documents.verify import Verifier
-    from bluefleet.fleet import Settings
-
-    settings = Settings()
-    try:
-        verdict = Verifier(_places(declared(settings), settings), settings.site_ca).verify(run, wait=wait)
-    except (RunNotFound, SettingsWrong) as error:
-        report(str(error), f"run {run}", "Name a run by its uid, its scan id, or by -1, -2 … from the last")
-        raise typer.Exit(INVALID) from error
-    except DocumentError as error:
-        report(str(error), f"run {run}", "`bluefleet status` says which service is not well")
-        raise typer.Exit(DEGRADED) from error
+    with seeing_to(f"run {run}"):
+        verdict = verifier_of(places_of()).verify(run, wait=wait)
     if as_json:
         typer.echo(verdict.model_dump_json())
-    _tell(verdict)
+    tell_verdict(verdict)
     raise typer.Exit(ALL_WELL if verdict.equal else DEGRADED)
+
+
+@app.command()
+def backlog(as_json: AsJson = False) -> None:
+    """Show what waits where: in the spools for Kafka, in Kafka for each sink. Exit code 1 when something is wrong."""
+    from bluefleet.documents.ask import Asker
+    from bluefleet.documents.backlog import ask_backlog
+
+    places = places_of()
+    with seeing_to("the document path"):
+        found = ask_backlog(Asker(places.ca_file), places.forwarder, places.sinks, deadline=ANSWER_WITHIN)
+    if as_json:
+        typer.echo(found.model_dump_json())
+    else:
+        _show_backlog(found)
+    raise typer.Exit(ALL_WELL if found.ok else DEGRADED)
+
+
+# -1 is an argument here, too.
+app.command(context_settings={"ignore_unknown_options": True})(_replay.replay)
+app.command()(_dead_letters.dead)
 
 
 @app.command()
@@ -77,34 +90,22 @@ def listen(
         raise typer.Exit(ALL_WELL) from error
 
 
-def _places(site: "Site", settings: "Settings") -> list["Place"]:
-    """Spool and Kafka answer at the edge of the acquisition pod, the databases at that of the data pod."""
-    from bluefleet.documents.verify import Place
+def _show_backlog(found: "Backlog") -> None:
+    from rich.table import Table
 
-    places: list[Place] = []
-    if site.pods.acquisition is not None:
-        edge = f"https://{site.pods.acquisition.address}/documents"
-        key = settings.queue_api_key
-        places += [Place("spool", f"{edge}/runs", key), Place("kafka", f"{edge}/kafka", key)]
-    if site.pods.data is not None:
-        edge = f"https://{site.pods.data.address}/sinks"
-        key = settings.tiled_api_key
-        places += [Place("mongo", f"{edge}/mongo/runs", key), Place("tiled", f"{edge}/tiled/runs", key)]
-    if not places:
-        refuse("the site has no pods", str(settings.site_file), "Put hosts into groups acquisition and data")
-    return places
-
-
-def _tell(verdict: "Verdict") -> None:
-    counts = ", ".join(f"{count} events in {name}" for name, count in verdict.streams.items()) or "no events"
-    typer.echo(f"run {verdict.run} (scan {verdict.scan_id}, {verdict.exit_status or 'open'}): {counts}", err=True)
-    if verdict.equal:
-        places = [name for name, digest in verdict.places.items() if digest is not None]
-        typer.echo(f"equal in {', '.join(places)}", err=True)
-    for text in verdict.differences:
-        typer.echo(f"  differs: {text}", err=True)
-    for text in verdict.notes:
-        typer.echo(f"  note: {text}", err=True)
+    table = Table(box=None, pad_edge=False)
+    for title in ("from", "to", "waiting", "oldest"):
+        table.add_column(title, justify="right" if title in {"waiting", "oldest"} else "left", no_wrap=True)
+    table.add_column("what is wrong", overflow="fold")
+    for row in found.waiting:
+        waiting = "?" if row.documents is None else str(row.documents)
+        oldest = f"{row.oldest_age:.1f} s" if row.documents else ""
+        style = "red" if row.reason else "yellow" if row.documents else "green"
+        table.add_row(row.source, row.target, waiting, oldest, row.reason, style=style)
+    out = console()
+    out.print(table, markup=False)
+    if found.dead_letters:
+        out.print(f"{found.dead_letters} dead letters wait: `bluefleet documents dead` shows them", style="red")
 
 
 def _listener_settings() -> "ListenerSettings":

@@ -25,7 +25,7 @@ def execute(
     as_json: AsJson = False,
 ) -> None:
     """Run a command inside an instance's container; the exit code is the command's. `-it` alone is a shell."""
-    from bluefleet.engine import EngineError, Streams
+    from bluefleet.engine import EngineError, ProgramNotStarted, Streams
     from bluefleet.fleet import Call, NotRunning, Settings
     from bluefleet.fleet import execute as do
 
@@ -50,7 +50,7 @@ def execute(
         code = run(do(site, settings, placed[0], words, streams, call=Call("exec")), "the command may still run there")
     except EngineError as error:
         report(f"{error.tried}: {error.reason}", error.node, error.remedy)
-        raise typer.Exit(DEGRADED) from error
+        raise typer.Exit(error.exit_code if isinstance(error, ProgramNotStarted) else DEGRADED) from error
     except NotRunning as error:
         report(str(error), f"site {site.site}", f"`bluefleet status {target}` says why")
         raise typer.Exit(DEGRADED) from error

@@ -88,7 +88,11 @@ VERBS = {
     "images": Verb("bluefleet.cli.images", "Show which images are on which nodes."),
     "doctor": Verb("bluefleet.cli.doctor", "Look at everything: what is wrong, where, what to do."),
     "service": Verb("bluefleet.cli.service", "Look after the fleet, and answer over HTTP."),
-    "documents": Verb("bluefleet.cli.documents", "Follow the document stream, or verify a run.", local=("listen",)),
+    "documents": Verb(
+        "bluefleet.cli.documents",
+        "Follow the document stream; see what waits; verify runs, and send them again.",
+        local=("listen",),
+    ),
     "validate": Verb("bluefleet.cli.validate", "Check an inventory before any host is touched.", local=("*",)),
     "site": Verb("bluefleet.cli.site", "Show addresses and credential files of the site.", local=("*",)),
     "first-scan": Verb("bluefleet.cli.first_scan", "Queue a scan and read it back: proof of the site.", local=("*",)),

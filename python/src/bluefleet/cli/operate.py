@@ -39,7 +39,7 @@ def start_(
     as_json: AsJson = False,
 ) -> None:
     """Start instances as they should be now, and take back what `stop` or `kill` said. What runs is left alone."""
-    _operate("start", targets, category, everything, reason, dry_run, wait, deadline, as_json, interrupt_runs=True)
+    _operate("start", targets, category, everything, reason, dry_run, wait, deadline, as_json, interrupt_runs=False)
 
 
 @stop.command(name="stop")

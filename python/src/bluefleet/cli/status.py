@@ -172,6 +172,8 @@ def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
         colour = "red" if instance.state != "running" else "yellow"
     words = [instance.reason] if instance.reason else []
     words += [one.words for one in instance.overrides if one.instance and one.words not in instance.reason]
+    if not any(one.kind == "simulated" for one in instance.overrides):
+        words += [instance.simulated] if instance.simulated else []
     silent = len(instance.devices_silent)
     words += [f"{silent} of {_counted(instance.devices, 'device')} {_do(silent)} not answer"] if silent else []
     words += [f"restarted {instance.restarts} times"] if instance.restarts and instance.state == "running" else []

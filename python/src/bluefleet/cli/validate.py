@@ -1,12 +1,15 @@
 """`bluefleet validate`: check an inventory before any host is touched."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bluefleet.cli._control import inventory_of
 from bluefleet.cli._fleet import INVALID, refuse
+
+if TYPE_CHECKING:
+    from bluefleet.inventory import Finding
 
 app = typer.Typer()
 
@@ -45,25 +48,43 @@ def validate(
     except RenderingFailed as error:
         typer.echo(str(error), err=True)
         refuse("Ansible cannot template this inventory", str(folder), "Mend what Ansible names above")
+    notes = [finding for finding in findings if finding.note]
+    findings = [finding for finding in findings if not finding.note]
     if as_json:
         import json
 
-        listed = [
+        def listed(found: "list[Finding]") -> list[dict[str, object]]:
+            return [
             {"file": str(each.file), "line": each.line, "host": each.host, "variable": each.variable,
              "value": each.value, "says": each.says, "remedy": each.remedy}
-            for each in findings
+            for each in found
         ]  # fmt: skip
+
         typer.echo(
             json.dumps(
-                {"schema_version": 1, "ok": not findings, "inventory": str(folder), "findings": listed}, default=str
+                {
+                    "schema_version": 1,
+                    "ok": not findings,
+                    "inventory": str(folder),
+                    "findings": listed(findings),
+                    "notes": listed(notes),
+                },
+                default=str,
             )
         )
     for finding in findings:
         typer.echo(str(finding), err=True)
     if findings:
-        one = "1 thing is" if len(findings) == 1 else f"{len(findings)} things are"
-        typer.echo(f"{one} wrong in {folder}; no host was touched.", err=True)
+        typer.echo(f"{_counted(len(findings))} wrong in {folder}; no host was touched.", err=True)
         if not whole:
             typer.echo("Ansible can't template it as it is: what it makes of the variables is checked then.", err=True)
         raise typer.Exit(INVALID)
+    for note in notes:
+        typer.echo(str(note), err=True)
+    if notes:
+        typer.echo(f"{_counted(len(notes))} noted above; nothing has to be done about it.", err=True)
     typer.echo(f"{folder} makes sense.", err=True)
+
+
+def _counted(things: int) -> str:
+    return "1 thing is" if things == 1 else f"{things} things are"

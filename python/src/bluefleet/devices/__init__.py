@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         Spot,
         Thermo,
     )
+    from bluefleet.devices.ion_chambers import IonChambers
 
 __all__ = [
     "Axis",
     "Camera",
     "Detector",
+    "IonChambers",
     "Motor",
     "RandomWalk",
     "ReadOnlySignal",
@@ -37,7 +39,11 @@ __all__ = [
     "Thermo",
 ]
 
-_ELSEWHERE = {"Camera": "bluefleet.devices.camera", "Motor": "ophyd_async.epics.motor"}
+_ELSEWHERE = {
+    "Camera": "bluefleet.devices.camera",
+    "IonChambers": "bluefleet.devices.ion_chambers",
+    "Motor": "ophyd_async.epics.motor",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -48,7 +48,7 @@ class _PutCompletes(MovableLogic[float]):
 
 
 class Axis(EpicsDevice, StandardReadable, StandardMovable[float]):
-    """An axis of mini_beamline: one PV is set-point and read-back, and its put ends when the move does.
+    """An axis of mini_beamline or xafs_beamline: one PV is set-point and read-back, and its put ends when the move does.
 
     The IOC has no stop command: a stopped plan no longer waits, while the axis still runs to where it was sent.
     """

@@ -5,6 +5,7 @@ consumer of its group and of the one partition, which it assigns itself: nothing
 database as long as that takes.
 """
 
+import functools
 import logging
 import signal
 import threading
@@ -90,7 +91,6 @@ class SinkService:
         self._group = group
         self._stopping = threading.Event()
         self._patience = Patience(self._stopping)
-        self._dead = DeadLetters(settings, sink.name)
         self._partition = TopicPartition(settings.topic, 0)
         self._position = 0
         self._committed = -1
@@ -104,6 +104,9 @@ class SinkService:
         self._last: dict[str, Any] = {}
         self._kafka_trouble = "not connected to Kafka yet"
         self._ask_again_at = 0.0
+        #: Since when, in epoch seconds, the oldest document in hand and the oldest not read yet have waited; 0 = none.
+        self._in_hand_since = 0.0
+        self._behind_since = 0.0
         self.status_server = StatusServer(
             settings.status_port,
             {"status": self.status, "runs": self.run_in_database},
@@ -147,6 +150,7 @@ class SinkService:
             "position": self._position,
             "committed": self._committed,
             "lag": max(0, self._high - self._position),
+            "oldest_age": self._oldest_age(),
             "written": self._written,
             "rejected": self._rejected,
             "last": self._last,
@@ -155,6 +159,14 @@ class SinkService:
     def run_in_database(self, reference: str) -> Mapping[str, Any]:
         """What the database holds of a run."""
         return self._sink.holds(reference).model_dump()
+
+    def _oldest_age(self) -> float:
+        begun = [since for since in (self._in_hand_since, self._behind_since) if since]
+        return round(max(0.0, time.time() - min(begun)), 3) if begun else 0.0
+
+    @functools.cached_property
+    def _dead(self) -> DeadLetters:
+        return DeadLetters(self._settings, self._sink.name)
 
     def _consumer_settings(self) -> dict[str, Any]:
         return client_settings(self._settings) | {
@@ -174,14 +186,19 @@ class SinkService:
             if self._settings.topic not in consumer.list_topics(timeout=DEADLINE).topics:
                 raise Unavailable(f"topic {self._settings.topic} does not exist yet")
             committed = consumer.committed([self._partition], timeout=DEADLINE)[0].offset
+            first = self._first_offset(consumer) if committed < 0 else committed
         except KafkaException as error:
             raise Unavailable(f"Kafka at {self._settings.kafka_bootstrap}: {error}") from error
-        start = committed if committed >= 0 else OFFSET_BEGINNING
-        self._position = max(0, committed)
+        self._position = max(0, first)
         self._committed = self._asked = committed
         self._expected = committed if committed >= 0 else None
-        consumer.assign([TopicPartition(self._settings.topic, 0, start)])
+        consumer.assign([TopicPartition(self._settings.topic, 0, first)])
         self._kafka_trouble = ""
+
+    def _first_offset(self, consumer: Consumer) -> int:
+        """Where to begin without a position of our own."""
+        del consumer
+        return OFFSET_BEGINNING
 
     def _consume(self, consumer: Consumer) -> None:
         while not self._stopping.is_set():
@@ -220,8 +237,10 @@ class SinkService:
                 rejected.append(Rejected(offset, str(error)))
             else:
                 batch.append(Received(offset, (message.key() or b"").decode(errors="replace"), name, document))
+        self._in_hand_since = messages[0].timestamp()[1] / 1000
         rejected += self._sink.write(batch, self._patience)
         self._bury(messages, rejected)
+        self._in_hand_since = 0.0
         self._position = (messages[-1].offset() or 0) + 1
         self._high = max(self._high, self._position)
         self._written += len(messages) - len(rejected)
@@ -275,6 +294,7 @@ class SinkService:
             self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error.args[0].str()}"
         else:
             self._high = max(high, self._position)
+            self._behind_since = (self._behind_since or time.time()) if self._high > self._position else 0.0
             self._kafka_trouble = ""
         self._ask_again_at = time.monotonic() + ASK_EVERY
 

@@ -33,8 +33,20 @@ class Poison(DocumentError):
     """This document can't be stored, however often it is tried."""
 
 
-class RunNotFound(DocumentError):
+class NotFound(DocumentError):
+    """There is no such thing."""
+
+
+class RunNotFound(NotFound):
     """No run answers to that uid, scan id or position."""
+
+
+class LetterNotFound(NotFound):
+    """No dead letter has that number."""
+
+
+class RequestWrong(DocumentError):
+    """Nobody can do what this request says."""
 
 
 class SettingsWrong(DocumentError):

@@ -8,6 +8,8 @@ those whose writer died: their open runs are closed with a stop document. It say
     /status         backlog of each writer, and whether Kafka takes documents
     /runs/RUN       what the spools hold of a run (uid, its beginning, scan id, or -1 for the last)
     /kafka/RUN      what Kafka holds of that run
+    /dead/N         dead letters that wait, or one of them; POST /dead/replay and /dead/dismiss see to some
+    /replay/RUN     what would be sent again of a run; POST does it
 """
 
 import contextlib
@@ -20,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from bluefleet.documents import spool_store
+from bluefleet.documents.dead_letters import DeadLetterBox
 from bluefleet.documents.dead_writer import close_open_runs
 from bluefleet.documents.errors import DocumentError, RunNotFound, SpoolBusy, Stopping
 from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
 from bluefleet.documents.patience import Patience
+from bluefleet.documents.replay import UID_LENGTH, Replay
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_lock import WriterLock
 from bluefleet.documents.spool_runs import find_run, spool_digest
@@ -35,7 +39,6 @@ from bluefleet.documents.topic_digest import topic_digest
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
-UID_LENGTH = 36
 PRUNE_EVERY = 60.0
 PRUNE_AT_ONCE = 500
 #: Above this share of the limit delivered documents go before their time: acquisition comes first.
@@ -53,11 +56,20 @@ class Forwarder:
         self._looked_at = time.monotonic()
         self._patience = Patience(self._stopping)
         self._topics_made = threading.Event()
+        self._letters = DeadLetterBox(settings, self._stopping)
+        replay = Replay(settings, self._letters, settings.spools)
         self.status_server = StatusServer(
             settings.status_port,
-            {"status": self.status, "runs": self.run_in_spool, "kafka": self.run_in_kafka},
+            {
+                "status": self.status,
+                "runs": self.run_in_spool,
+                "kafka": self.run_in_kafka,
+                "dead": replay.letters,
+                "replay": replay.planned,
+            },
             self.healthy,
             key=settings.status_key,
+            actions={"dead": replay.settle, "replay": replay.run},
         )
 
     def run(self) -> None:
@@ -66,6 +78,7 @@ class Forwarder:
         logger.info("forwarding %s to %s", self._settings.spool_dir, self._settings.kafka_bootstrap)
         topics = threading.Thread(target=self._make_topics, name="topics", daemon=True)
         topics.start()
+        self._letters.start()
         while not self._stopping.is_set():
             for path in self._settings.spools():
                 try:
@@ -74,7 +87,7 @@ class Forwarder:
                     logger.error("%s: %s", self._name(path), error)
             self._looked_at = time.monotonic()
             self._stopping.wait(LOOK_EVERY)
-        for thread in (topics, *self._lanes.values()):
+        for thread in (topics, self._letters, *self._lanes.values()):
             thread.join(timeout=5)
         self.status_server.stop()
 
@@ -103,6 +116,8 @@ class Forwarder:
             "ok": not problems,
             "problems": problems,
             "writers": writers,
+            "delivered_end": max((writer["delivered_end"] for writer in writers.values()), default=0),
+            "dead_letters": self._letters.count(),
         }
 
     def run_in_spool(self, reference: str) -> dict[str, Any]:
@@ -185,13 +200,15 @@ class Forwarder:
             with contextlib.closing(spool_store.connect(path)) as connection:
                 waiting = spool_store.backlog(connection)
                 usage = measure(connection, path, self._settings.spool_limit_bytes)
+                end = spool_store.delivered_end(connection)
                 open_runs = [run.run for run in spool_store.runs(connection, "stop_seq IS NULL")]
         except (DocumentError, sqlite3.Error) as error:
-            return {"backlog": None, "refused": 0, "trouble": str(error)}
+            return {"backlog": None, "refused": 0, "delivered_end": 0, "trouble": str(error)}
         return {
             "backlog": waiting.documents,
             "oldest_age": round(waiting.oldest_age, 3),
             "delivered_at": lane.delivered_at if lane else 0.0,
+            "delivered_end": end,
             "refused": waiting.refused,
             "open_runs": open_runs,
             "bytes": usage.bytes,

@@ -13,7 +13,7 @@ from bluefleet.documents import spool_store
 from bluefleet.documents.errors import DocumentError, Unavailable
 from bluefleet.documents.kafka import end_of_topic, ensure_topics, idempotent_producer
 from bluefleet.documents.lost_deliveries import unmark_lost
-from bluefleet.documents.settings import ForwarderSettings
+from bluefleet.documents.settings import ForwarderSettings, Settings
 from bluefleet.documents.spool_store import Spooled
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Lane(threading.Thread):
 class Delivery:
     """An idempotent producer and the wait for its delivery reports."""
 
-    def __init__(self, settings: ForwarderSettings, stopping: threading.Event) -> None:
+    def __init__(self, settings: Settings, stopping: threading.Event) -> None:
         self._producer: Producer = idempotent_producer(settings)
         self._topic = settings.topic
         self._stopping = stopping

@@ -23,7 +23,10 @@ POLL = 0.2
 
 @dataclass(frozen=True)
 class Heard:
-    """A document with where it stands in the topic. Dead letters have a `reason` among their headers."""
+    """A document with where it stands in the topic. Dead letters have a `reason` among their headers.
+
+    `settled` is no document: it says that somebody has seen to the dead letter with that offset.
+    """
 
     offset: int
     run: str
@@ -77,10 +80,10 @@ def _text(value: str | bytes | None) -> str:
 
 
 def _heard(message: Message) -> Heard | None:
+    headers = {key: _text(value) for key, value in message.headers() or []}
     try:
         name, document = codec.decode(message.value() or b"")
     except DocumentUnreadable:
         # Only dead letters hold such; there is nothing to show but the reason.
-        name, document = "unreadable", {}
-    headers = {key: _text(value) for key, value in message.headers() or []}
+        name, document = ("settled" if "settled" in headers else "unreadable"), {}
     return Heard(message.offset() or 0, (message.key() or b"").decode(errors="replace"), name, document, headers)

@@ -151,7 +151,8 @@ class Spool:
         synced_at = time.monotonic()
         unsynced = False
         while True:
-            self._wake.wait(max(0.0, synced_at + SYNC_EVERY - time.monotonic()) if unsynced else None)
+            # Also while nothing comes: what a plan that waits for room looks at is how full the spool is now.
+            self._wake.wait(max(0.0, synced_at + SYNC_EVERY - time.monotonic()) if unsynced else SYNC_EVERY)
             self._urgent.wait(GATHER)
             with self._guard:
                 self._wake.clear()
@@ -159,7 +160,8 @@ class Spool:
                 self._urgent.clear()
                 batch, self._pending = self._pending, []
                 reached = self._appended
-            sync = urgent or time.monotonic() - synced_at >= SYNC_EVERY
+            unsynced = unsynced or bool(batch)
+            sync = urgent or (unsynced and time.monotonic() - synced_at >= SYNC_EVERY)
             try:
                 if batch or sync:
                     spool_store.append(self._connection, batch, sync=sync)
@@ -176,8 +178,8 @@ class Spool:
             if self._waits_for:
                 self._waits_for = ""
                 self._usage = self._measure()
-            unsynced = not sync
             if sync:
+                unsynced = False
                 synced_at = time.monotonic()
                 with self._synced:
                     self._durable = reached

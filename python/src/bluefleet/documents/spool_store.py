@@ -238,6 +238,38 @@ def documents_of(
     )
 
 
+def sent_documents_of(connection: sqlite3.Connection, run: str) -> Iterator[Spooled]:
+    """A run's documents that were delivered, or refused, in order and one at a time; the others are sent anyhow."""
+    rows = connection.execute(
+        "SELECT seq, run, name, documents.time, body FROM documents JOIN deliveries USING (seq) WHERE run = ? ORDER BY seq",
+        (run,),
+    )
+    for row in rows:
+        yield Spooled(*row)
+
+
+def count_sent_of(connection: sqlite3.Connection, run: str) -> int:
+    """How many `sent_documents_of` gives."""
+    count = "SELECT count(*) FROM documents JOIN deliveries USING (seq) WHERE run = ?"
+    return connection.execute(count, (run,)).fetchone()[0]
+
+
+def refused_of(connection: sqlite3.Connection, run: str) -> set[int]:
+    """Sequence numbers of a run's documents that Kafka refused."""
+    rows = connection.execute(
+        "SELECT seq FROM documents JOIN deliveries USING (seq) WHERE run = ? AND refused IS NOT NULL", (run,)
+    )
+    return {row[0] for row in rows}
+
+
+def delivered_end(connection: sqlite3.Connection) -> int:
+    """The offset in Kafka after that of the last document delivered; 0 when none was."""
+    row = connection.execute(
+        "SELECT kafka_offset + 1 FROM deliveries WHERE kafka_offset IS NOT NULL ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def offsets_of(connection: sqlite3.Connection, run: str) -> tuple[int | None, int | None]:
     """Where in Kafka a run lies: its lowest and its highest offset."""
     return connection.execute(

@@ -4,35 +4,20 @@ Needs nothing but the standard library and pydantic: it runs on the manager. The
 measured by; once delivered documents have left the spool, Kafka's is.
 """
 
-import json
-import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
+from bluefleet.documents.ask import Asker, Place
+from bluefleet.documents.errors import NotFound, RunNotFound, Unavailable
 from bluefleet.documents.run_digest import RunDigest, StreamDigest
 from bluefleet.documents.run_reference import RunReference
-from bluefleet.documents.settings import read_secret
 
 #: A long run is summed up in this time. Seconds.
 DEADLINE = 120.0
 AGAIN_AFTER = 0.5
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a store answers for what it holds: `<url>/<run>`."""
-
-    name: str
-    url: str
-    key_file: Path | None = None
 
 
 class Verdict(BaseModel):
@@ -53,21 +38,21 @@ class Verdict(BaseModel):
 
 
 class Verifier:
-    """Asks the places. The first is asked what a scan id or -1 stands for; the first two measure the others."""
+    """Asks the places for `<url>/<run>`.
+
+    The first is asked what a scan id or -1 stands for; the first two measure the others.
+    """
 
     def __init__(self, places: Sequence[Place], ca_file: Path | None) -> None:
         self._places = places
-        try:
-            self._trust = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        except OSError as error:
-            raise SettingsWrong(f"{ca_file}: {error}") from error
+        self._asker = Asker(ca_file)
 
     def verify(self, reference: str, *, wait: float = 0.0) -> Verdict:
         """The verdict; a run that is still on its way gets `wait` seconds to arrive.
 
         Raises RunNotFound when no place knows the run, Unavailable when none answers.
         """
-        run = self._resolve(reference)
+        run = self.resolve(reference)
         deadline = time.monotonic() + wait
         while True:
             verdict = self._compare(run)
@@ -75,7 +60,8 @@ class Verifier:
                 return verdict
             time.sleep(AGAIN_AFTER)
 
-    def _resolve(self, reference: str) -> str:
+    def resolve(self, reference: str) -> str:
+        """The uid of the run that is meant. Raises RunNotFound, Unavailable."""
         RunReference.parse(reference)
         without: dict[str, str] = {}
         silent: dict[str, str] = {}
@@ -127,19 +113,12 @@ class Verifier:
         )
 
     def _ask(self, place: Place, reference: str) -> RunDigest:
-        request = urllib.request.Request(f"{place.url}/{quote(reference)}")  # noqa: S310 - URLs are the site's own
-        if place.key_file is not None:
-            request.add_header("Authorization", f"ApiKey {read_secret(place.key_file)}")
         try:
-            with urllib.request.urlopen(request, timeout=DEADLINE, context=self._trust) as answer:  # noqa: S310 - so is this
-                return RunDigest.model_validate_json(answer.read())
-        except urllib.error.HTTPError as error:
-            reason = _reason(error)
-            if error.code == 404 and reason is not None:
-                raise RunNotFound(reason) from error
-            raise Unavailable(reason or f"{error.url} answers {error.code} {error.reason}") from error
-        except (OSError, ValueError) as error:
-            raise Unavailable(f"{place.url}: {error}") from error
+            return RunDigest.model_validate(self._asker.get(place, reference, deadline=DEADLINE))
+        except NotFound as error:
+            raise RunNotFound(str(error)) from error
+        except ValidationError as error:
+            raise Unavailable(f"{place.url}: what answers is not {place.name}") from error
 
 
 def _nowhere(reference: str, without: Mapping[str, str]) -> str:
@@ -191,11 +170,3 @@ def _presence(what: str, mine: str | None, other: str | None, measure: str) -> s
 
 def _few(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:5])) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
-
-
-def _reason(error: urllib.error.HTTPError) -> str | None:
-    """What the service says; None when it is not the service that answers."""
-    try:
-        return str(json.loads(error.read())["error"])
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -12,6 +12,7 @@ from bluefleet.engine._errors import (
     ExecTimeout,
     ImageMissing,
     NameTaken,
+    ProgramNotStarted,
     TransferTimeout,
     VolumeDiffers,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Mount",
     "NameTaken",
     "Observation",
+    "ProgramNotStarted",
     "PublishedPort",
     "RegistryLogin",
     "Streams",

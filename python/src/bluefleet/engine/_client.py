@@ -19,7 +19,6 @@ import urllib3.exceptions
 from docker.api.client import APIClient
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.tls import TLSConfig
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint
 from bluefleet.engine._errors import (
@@ -32,6 +31,7 @@ from bluefleet.engine._errors import (
     ImageMissing,
     NameTaken,
 )
+from bluefleet.engine._trust import TrustingAdapter
 
 # What the oldest supported engine (Debian 12's 20.10) speaks; the answer to the first question tells what both speak.
 _FIRST_API = "1.41"
@@ -88,9 +88,10 @@ class _Client(APIClient):
         super().__init__(
             base_url=endpoint.url,
             version=_FIRST_API,
-            tls=_tls(endpoint) or False,
             use_ssh_client=True,
         )
+        if endpoint.certificate is not None:
+            self.mount("https://", TrustingAdapter(endpoint.certificate))
         # The node's clock less ours is between these; every answer tells its second.
         self._skew = (float("-inf"), float("inf"))
         self._streams: list[requests.Response] = []
@@ -253,13 +254,6 @@ def _check_files(endpoint: Endpoint) -> None:
                 f"{file} is missing or not readable by this user",
                 "Run it as user bluefleet or root; `site.yml --tags engines` puts the files in place",
             )
-
-
-def _tls(endpoint: Endpoint) -> TLSConfig | None:
-    files = endpoint.certificate
-    if files is None:
-        return None
-    return TLSConfig(client_cert=(str(files.certificate), str(files.key)), ca_cert=str(files.ca), verify=True)
 
 
 def _order(version: str) -> tuple[int, ...]:

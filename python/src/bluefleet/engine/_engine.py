@@ -25,11 +25,12 @@ from bluefleet.engine._errors import (
     EngineTimeout,
     ExecTimeout,
     ImageMissing,
+    ProgramNotStarted,
     TransferTimeout,
     VolumeDiffers,
 )
 from bluefleet.engine._seen import Executed, Happened, LocalImage, LogLine, Observation, container_of
-from bluefleet.engine._session import Streams, converse
+from bluefleet.engine._session import NotBegun, Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec, Mount
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ _UNEVENTFUL = 60.0
 _EVENTS = ("create", "start", "die", "destroy", "pause", "unpause", "health_status")
 # Lines that a thread may be ahead of their reader.
 _AHEAD = 1000
+# What a shell ends with when there is no such program, and when there is one that it may not run.
+_NO_PROGRAM, _NO_RIGHT = 127, 126
 # How long such a thread waits before it looks whether there is still a reader.
 _LOOK_UP = 0.2
 
@@ -200,13 +203,19 @@ class Engine:
         return await self._call(tried, within + self.deadlines.answer, work, late=late)
 
     async def converse(self, container: str, command: Sequence[str], streams: Streams) -> int:
-        """Run a command inside a running container with these streams until it ends; returns its exit code."""
+        """Run a command inside a running container with these streams until it ends; returns its exit code.
+
+        Raises ProgramNotStarted when there is no such program, or it can't be run.
+        """
         await self._call("connect", self.deadlines.answer, lambda _: None)
+        tried = f"run {command[0]} in a container"
 
         def work(client: "DockerApi") -> int:
-            return converse(client, container, command, streams)
+            try:
+                return converse(client, container, command, streams)
+            except NotBegun as error:
+                raise _not_started(self.endpoint.node, tried, command[0], str(error)) from None
 
-        tried = f"run {command[0]} in a container"
         return await _in_thread(lambda: self._connected(tried, self.deadlines.answer, work), None)
 
     async def save_logs(self, container: str, file: Path) -> None:
@@ -417,6 +426,14 @@ async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
     # Not wait_for: on Python 3.11 it takes a cancellation that comes together with the answer for the answer.
     async with asyncio.timeout(deadline):
         return await asyncio.wrap_future(answer)
+
+
+def _not_started(node: str, tried: str, program: str, words: str) -> ProgramNotStarted:
+    if "no such file or directory" in words or "executable file not found" in words:
+        reason, code = f"there is no program {program} in it", _NO_PROGRAM
+    else:
+        reason, code = f"{program} can't be run: {words.rpartition(': exec: ')[2]}", _NO_RIGHT
+    return ProgramNotStarted(node, tried, reason, "Name a program that the instance's image has", exit_code=code)
 
 
 def _words(options: Mapping[str, str]) -> str:

@@ -39,6 +39,14 @@ class ExecTimeout(EngineError):
     """A command inside a container did not end in its time; the engine is well."""
 
 
+class ProgramNotStarted(EngineError):
+    """A program inside a container could not be started; `exit_code` is what a shell would end with."""
+
+    def __init__(self, node: str, tried: str, reason: str, remedy: str, *, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(node, tried, reason, remedy)
+
+
 class TransferTimeout(EngineError):
     """A log or an image was too long on its way; the engine is well."""
 

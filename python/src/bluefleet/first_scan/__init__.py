@@ -2,5 +2,6 @@
 
 from bluefleet.first_scan.errors import StageFailed
 from bluefleet.first_scan.scan import CENTRE_TOLERANCE, FirstScan, ScanResult
+from bluefleet.first_scan.subject import Pinhole, Readings, subject_of
 
-__all__ = ["CENTRE_TOLERANCE", "FirstScan", "ScanResult", "StageFailed"]
+__all__ = ["CENTRE_TOLERANCE", "FirstScan", "Pinhole", "Readings", "ScanResult", "StageFailed", "subject_of"]

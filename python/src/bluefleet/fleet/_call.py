@@ -9,13 +9,11 @@ from typing import Any
 from bluefleet.engine import EngineError
 from bluefleet.fleet import _history as history
 from bluefleet.fleet._lock import NodeBusy, node_lock
+from bluefleet.fleet._pace import at_pace
 from bluefleet.fleet._report import NodeResult
 from bluefleet.fleet._selection import Chosen, Selection
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
-
-# More at once would only wait for each other: TLS costs processor time on this side.
-NODES_AT_ONCE = 64
 
 Progress = Callable[[str], None]
 
@@ -83,7 +81,6 @@ async def each_node(
 
     The deadline is for the work: the wait for another operator is not part of it.
     """
-    room = asyncio.Semaphore(NODES_AT_ONCE)
 
     async def timed(chosen: Chosen) -> NodeResult:
         async with asyncio.timeout(call.deadline):
@@ -97,18 +94,17 @@ async def each_node(
 
     async def one(chosen: Chosen) -> NodeResult:
         name = chosen.node.name
-        async with room:
-            try:
-                return await locked(chosen)
-            except NodeBusy as error:
-                return NodeResult(name=name, error=str(error), remedy=error.remedy)
-            except EngineError as error:
-                return NodeResult(name=name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
-            except TimeoutError:
-                return NodeResult(
-                    name=name,
-                    error=f"not done within {call.deadline:g} s; something may be half done",
-                    remedy=f"`bluefleet apply {name}` finishes it",
-                )
+        try:
+            return await locked(chosen)
+        except NodeBusy as error:
+            return NodeResult(name=name, error=str(error), remedy=error.remedy)
+        except EngineError as error:
+            return NodeResult(name=name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
+        except TimeoutError:
+            return NodeResult(
+                name=name,
+                error=f"not done within {call.deadline:g} s; something may be half done",
+                remedy=f"`bluefleet apply {name}` finishes it",
+            )
 
-    return await asyncio.gather(*(one(chosen) for chosen in selection))
+    return await at_pace(one(chosen) for chosen in selection)

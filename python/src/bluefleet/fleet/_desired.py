@@ -12,11 +12,15 @@ from bluefleet.fleet._selection import Chosen
 from bluefleet.model import Instance, Node, Site
 
 _SIMULATED = "simulated"
+_DECLARED = "simulated by the inventory"
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One instance as it should be. `held`: why `apply` leaves it as it is; `stopped`: why it should not run."""
+    """One instance as it should be.
+
+    `held`: why `apply` leaves it as it is; `stopped`: why it should not run; `simulated`: why it is its twin.
+    """
 
     declared: Instance
     instance: Instance
@@ -24,6 +28,7 @@ class Desired:
     overrides: tuple[Override, ...]
     held: str = ""
     stopped: str = ""
+    simulated: str = ""
 
     @property
     def disabled(self) -> Override | None:
@@ -81,7 +86,8 @@ def _desired(site: Site, node: Node, instance: Instance, overrides: Overrides) -
     first = partial(overrides.first, node.name, instance.name)
     here = tuple(overrides.of(node.name, instance.name))
     simulated, pinned, back = first("simulated"), first("pinned"), first("rolled-back")
-    twin = instance.twin() if simulated else None
+    asked = simulated.words if simulated else _DECLARED if node.simulates(instance) else ""
+    twin = instance.twin() if asked else None
     spec = container_spec(site, node, twin or instance)
     if twin is not None:
         # A twin that happens to be made like the real one is still another thing.
@@ -92,9 +98,17 @@ def _desired(site: Site, node: Node, instance: Instance, overrides: Overrides) -
         spec = replace(spec, reference=pinned.value, digest=pinned.value.partition("@")[2])
     hold = first("disabled", "cordoned")
     held = hold.words if hold else ""
-    if simulated is not None and twin is None:
-        held = held or f"{simulated.words}, but it declares no twin"
+    if asked and twin is None:
+        held = held or f"{asked}, but it declares no twin"
     if back is not None and twin is None and overrides.spec(back) is None:
         held = held or f"{back.words}, but that spec is not recorded any more"
     stop = first("stopped")
-    return Desired(instance, twin or instance, spec, here, held=held, stopped=stop.words if stop else "")
+    return Desired(
+        instance,
+        twin or instance,
+        spec,
+        here,
+        held=held,
+        stopped=stop.words if stop else "",
+        simulated=asked if twin else "",
+    )

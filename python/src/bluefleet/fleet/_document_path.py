@@ -1,4 +1,4 @@
-"""How the document path is: the forwarder at the acquisition pod's edge, the sinks at the data pod's."""
+"""How the document path is: the forwarder and the recommender at the acquisition pod's edge, the sinks at the data pod's."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +18,8 @@ def document_path(site: Site, settings: Settings, *, deadline: float) -> list[Do
     """Every service of the document path that the site has, asked at once; each has `deadline` seconds to answer."""
     places: dict[str, str] = {}
     if site.pods.acquisition is not None:
-        places["forwarder"] = f"https://{site.pods.acquisition.address}/documents/status"
+        edge = f"https://{site.pods.acquisition.address}"
+        places |= {"forwarder": f"{edge}/documents/status", "recommender": f"{edge}/recommender/status"}
     if site.pods.data is not None:
         edge = f"https://{site.pods.data.address}/sinks"
         places |= {"mongo-sink": f"{edge}/mongo/status", "tiled-sink": f"{edge}/tiled/status"}
@@ -35,10 +36,10 @@ def service_status(name: str, said: dict[str, Any]) -> DocumentService:
     if "writers" in said:
         # None is a spool that can't be read, which is among the problems.
         waiting = sum(writer["backlog"] or 0 for writer in said["writers"].values())
+        if said.get("dead_letters"):
+            problems.append(f"{said['dead_letters']} dead letters wait: `bluefleet documents dead` shows them")
     else:
         waiting = said["lag"]
-        if said["rejected"]:
-            problems.append(f"{said['rejected']} documents went to dead letters since it started")
     return DocumentService(name=name, waiting=waiting, reason="; ".join(problems))
 
 

@@ -12,6 +12,7 @@ _ASKED_LATELY = 1.0
 # Any other may have a device as a default, or in its body.
 USE_ONLY_ARGUMENTS = frozenset(
     {
+        "adaptive",
         "adaptive_scan",
         "count",
         "fly",
@@ -40,6 +41,7 @@ USE_ONLY_ARGUMENTS = frozenset(
         "tune_centroid",
         "tweak",
         "x2x_scan",
+        "xafs",
     }
 )
 

@@ -1,11 +1,9 @@
 """Which images are where: declared ones and those that instances run from, on each node."""
 
-import asyncio
-
 from bluefleet.engine import Deadlines, Engine, EngineError, LocalImage, Observation
-from bluefleet.fleet._call import NODES_AT_ONCE
 from bluefleet.fleet._desired import desired
 from bluefleet.fleet._overrides import Overrides
+from bluefleet.fleet._pace import at_pace
 from bluefleet.fleet._plan import instance_of
 from bluefleet.fleet._render import endpoint
 from bluefleet.fleet._render import selection as labels_of
@@ -18,21 +16,19 @@ from bluefleet.model import Site
 
 async def images_report(site: Site, settings: Settings, chosen: Selection, *, deadline: float) -> ImagesReport:
     """Ask every chosen node, each with `deadline` seconds. Raises StateUnusable."""
-    room = asyncio.Semaphore(NODES_AT_ONCE)
     overrides = Overrides.now(State(settings.state_file))
 
     async def one(on: Chosen) -> NodeImages:
         deadlines = Deadlines(connect=min(deadline, Deadlines().connect), answer=deadline)
-        async with room:
-            try:
-                async with Engine(endpoint(on.node, settings), deadlines) as engine:
-                    seen = await engine.observe(labels_of(site, on.node))
-                    local = await engine.images()
-            except EngineError as error:
-                return NodeImages(name=on.node.name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
-            return NodeImages(name=on.node.name, images=_places(site, on, overrides, seen, local))
+        try:
+            async with Engine(endpoint(on.node, settings), deadlines) as engine:
+                seen = await engine.observe(labels_of(site, on.node))
+                local = await engine.images()
+        except EngineError as error:
+            return NodeImages(name=on.node.name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
+        return NodeImages(name=on.node.name, images=_places(site, on, overrides, seen, local))
 
-    nodes = await asyncio.gather(*(one(on) for on in chosen))
+    nodes = await at_pace(one(on) for on in chosen)
     return ImagesReport(site=site.site, ok=not any(node.error for node in nodes), nodes=nodes)
 
 

@@ -97,7 +97,8 @@ async def _mark(
     gone: Sequence[Override] = (),
 ) -> OperationReport:
     state = State(settings.state_file)
-    changed: list[Override] = []
+    put_: list[Override] = []
+    taken_ = [*gone]
 
     async def work(chosen: Chosen) -> NodeResult:
         added, taken = change(chosen, Overrides.now(state))
@@ -108,17 +109,19 @@ async def _mark(
             write_refused(site, settings)
         if call.verb == "clear" and not call.dry_run:
             forget(state, chosen.node.name, (instance.name for instance in chosen.instances))
-        changed.extend(one for one in [*added, *taken] if one not in gone)
+        put_.extend(added)
+        taken_.extend(one for one in taken if one not in gone)
         return NodeResult(name=chosen.node.name, error=_still(call.verb, chosen, Overrides.now(state), kinds))
 
     with recorded(settings, call, [*selection.names, *dict.fromkeys(one.place for one in gone)]) as record:
         # Nobody works on what is not declared: its overrides need no lock.
         if not call.dry_run:
             remove(state, gone)
-        changed.extend(gone)
         results = await each_node(selection, settings, call, work)
         record.nodes(results)
-        record.detail += [f"{one.place}: {one.kind}" for one in changed]
+        record.detail += [f"{one.place}: {one.kind}" for one in put_]
+        record.detail += [f"{one.place}: no longer {one.words}" for one in taken_]
+    changed = [*put_, *taken_]
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": bool(changed), "overrides": changed})
 

@@ -33,7 +33,7 @@ async def operate(
     `stop` and `kill` are overrides until `start` or `clear`, also where the node can't be reached now: `apply` makes
     them true later. Raises StateUnusable.
     """
-    guard = Guard(site, settings, permitted=call.interrupt_runs or call.dry_run)
+    guard = Guard(site, settings, permitted=call.interrupt_runs)
 
     async def work(chosen: Chosen) -> NodeResult:
         return await _OnNode(site, settings, verb, chosen, call, named=selection.named).run(guard)
@@ -145,8 +145,6 @@ class _OnNode:
             seen = await engine.observe(labels_of(self._site, self._node))
             there = {container.name: container for container in seen.containers}
             steps = [step for one in wanted if (step := step_of(one, there)) is not None]
-            if self._call.dry_run:
-                return [result(step, "planned") for step in steps]
             doing = Steps(
                 self._site,
                 self._node,
@@ -156,7 +154,7 @@ class _OnNode:
                 instances=by_name(wanted),
                 on_refused=on_refused,
             )
-            return await doing.do(engine, steps)
+            return await (doing.foresee(steps) if self._call.dry_run else doing.do(engine, steps))
 
     def _stopped(self, instance: str) -> Override:
         return Override(

@@ -47,7 +47,7 @@ async def reboot(
 
     Each has `call.deadline` seconds to be back. What goes wrong on a node is in the report. Raises StateUnusable.
     """
-    guard = Guard(site, settings, permitted=call.interrupt_runs or call.dry_run)
+    guard = Guard(site, settings, permitted=call.interrupt_runs)
 
     async def work(node: Node) -> NodeResult:
         if soft is None and node.power is None:

@@ -8,11 +8,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from bluefleet.engine import Container, Engine
+from bluefleet.engine import Container, Deadlines, Engine, EngineError
 from bluefleet.fleet import _history as history
 from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call, each_node, recorded
@@ -20,7 +21,7 @@ from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._plan import Step, plan
-from bluefleet.fleet._render import endpoint
+from bluefleet.fleet._render import endpoint, registry_login
 from bluefleet.fleet._render import selection as labels_of
 from bluefleet.fleet._report import NodeResult, NodeStatus, StepResult
 from bluefleet.fleet._selection import Chosen, Selection
@@ -33,8 +34,10 @@ from bluefleet.model import Node, Site
 
 # Who does it, as history and the node's lock tell.
 SERVICE = "fleet service"
-# Seconds that mending a node may take, a pull of an image that is not there among it.
+# Seconds that mending a node may take.
 _MEND = 900.0
+# Seconds for a pull while the node is locked: it was tried before that, with patience.
+_PULL_LOCKED = 30.0
 _ENDED = {"created", "exited", "dead", "paused"}
 
 _T = TypeVar("_T")
@@ -116,7 +119,7 @@ class Reconciler:
         if not (found.steps or found.changed or found.over):
             return Reconciled(look.status, due=min(found.due, default=None))
         # In a thread and a loop of its own: whoever holds the state file makes nobody else wait.
-        mended = await in_own_loop(lambda: self._mend(site, chosen))
+        mended = await in_own_loop(lambda: self._mend(site, chosen, found.steps))
         known = self._known = await asyncio.to_thread(Known.now, self._state)
         look = await Looking(site, self._settings, self._deadline, known).at(chosen)
         after = self._judge(desired(site, node, known.overrides), look.containers, known.troubles, node.name)
@@ -125,7 +128,8 @@ class Reconciler:
             look.status, mended.steps, {**busy, **mended.waiting}, mended.gave_up, min(after.due, default=None)
         )
 
-    async def _mend(self, site: Site, chosen: Chosen) -> "_Mended":
+    async def _mend(self, site: Site, chosen: Chosen, steps: Sequence[Step]) -> "_Mended":
+        await self._fetch(site, chosen.node, steps)
         call = Call("reconcile", who=SERVICE, wait=0.0, deadline=_MEND, interrupt_runs=self._interrupt_runs)
         mended = _Mended()
 
@@ -137,11 +141,25 @@ class Reconciler:
             mended.busy = result.error
         return mended
 
+    async def _fetch(self, site: Site, node: Node, steps: Sequence[Step]) -> None:
+        """Pull what will be needed before the node is locked: an operator who waits for it waits for no registry.
+
+        What can't be had is told, and counted, when it is needed.
+        """
+        wanted = {step.spec.digest: step.spec for step in steps if step.kind in {"create", "recreate"} and step.spec}
+        if not wanted:
+            return
+        login = registry_login(site, self._settings)
+        async with Engine(endpoint(node, self._settings)) as engine:
+            for spec in wanted.values():
+                with suppress(EngineError):
+                    await engine.ensure_image(spec.reference, spec.digest, login)
+
     async def _on_node(self, site: Site, chosen: Chosen, call: Call, mended: "_Mended") -> None:
         """With the node's lock held: what was seen before may have been somebody's work."""
         node = chosen.node
         guard = Guard(site, self._settings, permitted=self._interrupt_runs)
-        async with Engine(endpoint(node, self._settings)) as engine:
+        async with Engine(endpoint(node, self._settings), Deadlines(pull=_PULL_LOCKED)) as engine:
             seen = await engine.observe(labels_of(site, node))
             wanted = desired(site, node, Overrides.now(self._state))
             found = self._judge(wanted, seen.containers, troubles(self._state, node.name), node.name)

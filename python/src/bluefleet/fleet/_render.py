@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from bluefleet.engine import (
     LABEL,
@@ -21,6 +22,9 @@ from bluefleet.model import Instance, Node, Site, Volume
 # The registry's two users are fixed: `push` for the image builder, `pull` for everybody else.
 _PULL_USER = "pull"
 _SCHEME = {"tls": "https", "plain": "http"}
+# Where the kernel puts USB devices as they are plugged in, and the kind of device file that all of them are.
+_USB = "/dev/bus/usb"
+_USB_KIND = "c 189:*"
 _UNIT = {"k": 2**10, "m": 2**20, "g": 2**30}
 
 
@@ -37,6 +41,7 @@ def selection(site: Site, node: Node) -> dict[str, str]:
 def container_spec(site: Site, node: Node, instance: Instance) -> ContainerSpec:
     """The container that `instance` should be. Its devices are not in it: they never reach the container."""
     image = site.images[instance.image]
+    hardware = [_device(text) for text in instance.hardware_devices]
     labels = {**selection(site, node), "instance": instance.name}
     return ContainerSpec(
         name=container_name(instance),
@@ -51,9 +56,9 @@ def container_spec(site: Site, node: Node, instance: Instance) -> ContainerSpec:
         ports=_ports(instance),
         privileged=instance.privileged,
         capabilities=tuple(instance.capabilities),
-        devices=tuple(_device(text) for text in instance.hardware_devices),
-        device_cgroup_rules=tuple(instance.device_cgroup_rules),
-        mounts=tuple(_mount(volume) for volume in instance.volumes),
+        devices=tuple(device for device in hardware if device.path != _USB),
+        device_cgroup_rules=tuple(dict.fromkeys([*instance.device_cgroup_rules, *_usb_rules(hardware)])),
+        mounts=(*(_mount(volume) for volume in instance.volumes), *_usb_mounts(hardware)),
         limits=tuple(Limit(name, limit.soft, limit.hard) for name, limit in sorted(instance.ulimits.items())),
         memory=_bytes(instance.memory_limit),
         cpus=instance.cpu_limit or 0.0,
@@ -109,6 +114,15 @@ def _device(text: str) -> HostDevice:
     path, *rest = text.split(":")
     permissions = rest.pop() if rest and not rest[-1].startswith("/") else "rwm"
     return HostDevice(path, rest[0] if rest else path, permissions)
+
+
+def _usb_mounts(hardware: Sequence[HostDevice]) -> list[Mount]:
+    """The folder itself: of a device, an engine shows what is plugged in when the container starts, and no more."""
+    return [Mount("bind", device.path, device.target) for device in hardware if device.path == _USB]
+
+
+def _usb_rules(hardware: Sequence[HostDevice]) -> list[str]:
+    return [f"{_USB_KIND} {device.permissions}" for device in hardware if device.path == _USB]
 
 
 def _mount(volume: Volume) -> Mount:

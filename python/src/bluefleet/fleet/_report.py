@@ -37,6 +37,9 @@ class InstanceStatus(_Report):
     overrides: list[Override] = Field(
         default_factory=list[Override], description="Its own and its node's: what operators changed for a while"
     )
+    simulated: str = Field(
+        default="", description="Why its twin stands in for it; empty when it is itself that should run"
+    )
     tries: int = Field(default=0, description="How often the fleet service tried to mend it since it was well for long")
     gave_up: datetime | None = Field(default=None, description="Since when the fleet service tries no more")
     devices: int = Field(default=0, description="How many devices it serves")
@@ -97,7 +100,7 @@ class DevicesStatus(_Report):
 
 
 class DocumentService(_Report):
-    """A service of the document path: the forwarder or a sink."""
+    """A service of the document path: the forwarder, a sink, or the recommender, which follows the documents, too."""
 
     name: str
     waiting: int | None = Field(description="Documents that wait to be delivered or stored; none when it does not say")

@@ -80,7 +80,7 @@ async def rolling(
 
     Run again after it was interrupted, or failed, it goes through what is done already without touching it.
     """
-    guard = Guard(site, settings, permitted=call.interrupt_runs or call.dry_run)
+    guard = Guard(site, settings, permitted=call.interrupt_runs)
     work = _Work(site, settings, call, guard, change_of)
     results: dict[str, NodeResult] = {}
     reached: list[str] = []
@@ -201,12 +201,13 @@ class _Instance:
         after = self._after(change)
         stopped = {self._name: after.stopped} if after.stopped else {}
         steps = plan([after.spec], [self._container] if self._container else [], stopped=stopped)
+        # Before anything is noted: what is refused, or can't be pulled, leaves no trace.
+        for step in steps:
+            if step.interrupts:
+                await work.guard.check(self._before.instance)
         if work.call.dry_run:
             return [result(step, "planned") for step in steps]
         for step in steps:
-            # Before anything is noted: what is refused, or can't be pulled, leaves no trace.
-            if step.interrupts:
-                await work.guard.check(self._before.instance)
             if step.kind in {"create", "recreate"}:
                 login = registry_login(work.site, work.settings)
                 await self._engine.ensure_image(after.spec.reference, after.spec.digest, login)

@@ -8,7 +8,6 @@ from typing import Any
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
 from bluefleet.fleet._backoff import Trouble
-from bluefleet.fleet._call import NODES_AT_ONCE
 from bluefleet.fleet._desired import Desired, desired
 from bluefleet.fleet._devices import devices_status
 from bluefleet.fleet._disk import Disk, measure, remember, remembered
@@ -16,6 +15,7 @@ from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._lock import owner
 from bluefleet.fleet._orphans import orphans
 from bluefleet.fleet._overrides import Override, Overrides
+from bluefleet.fleet._pace import at_pace
 from bluefleet.fleet._plan import drift, instance_of
 from bluefleet.fleet._queue_status import queue_status
 from bluefleet.fleet._refused_devices import silenced_devices
@@ -45,17 +45,15 @@ async def status(
 
     With `measure_disks` each node also runs a process that looks. Raises StateUnusable.
     """
-    room = asyncio.Semaphore(NODES_AT_ONCE)
     state = State(settings.state_file)
     known = Known.now(state)
     looking = Looking(site, settings, deadline, known, measure_disks=measure_disks)
 
     async def look(one: Chosen) -> NodeStatus:
-        async with room:
-            return (await looking.at(one)).status
+        return (await looking.at(one)).status
 
     beside = asyncio.create_task(look_beside(site, settings, deadline=deadline))
-    found = await asyncio.gather(*(look(one) for one in chosen or select(site)))
+    found = await at_pace(look(one) for one in chosen or select(site))
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
     return status_of(site, known.overrides, found, await beside, chosen=chosen)
@@ -187,7 +185,7 @@ class Looking:
             seen = found[one.declared.name]
             reason = _reason(one, seen, there.get(one.spec.name))
             trouble = self._known.troubles.get((chosen.node.name, seen.name))
-            update: dict[str, Any] = {"overrides": list(one.overrides), "reason": reason}
+            update: dict[str, Any] = {"overrides": list(one.overrides), "reason": reason, "simulated": one.simulated}
             # Another spec is another thing.
             if trouble is not None and trouble.spec == one.spec.sha256:
                 if trouble.gave_up and reason:

@@ -64,6 +64,18 @@ class Steps:
         done = await self._together(engine, [step for step in steps if step.kind != "remove"])
         return [*removed, *done]
 
+    async def foresee(self, steps: Sequence[Step]) -> list[StepResult]:
+        """Do nothing; what would be refused now, because a plan uses it, is told as refused."""
+        found: list[StepResult] = []
+        for step in steps:
+            try:
+                await self.allow(step)
+            except Refused as error:
+                found.append(result(step, "refused", str(error)))
+            else:
+                found.append(result(step, "planned"))
+        return found
+
     async def allow(self, step: Step) -> None:
         """Raise Refused when it would take an instance away from a plan that runs."""
         if step.interrupts:

@@ -58,9 +58,8 @@ async def rollback(
     state = State(settings.state_file)
 
     def change(node: Node, one: Desired) -> Change:
-        simulated = _of(one, "simulated")
-        if simulated:
-            raise Held(f"{simulated[0].words}; its twin has no earlier spec", refused=selection.named)
+        if one.simulated:
+            raise Held(f"{one.simulated}; its twin has no earlier spec", refused=selection.named)
         if _of(one, "rolled-back") and not further:
             return Change()
         found = previous(state, node.name, one.declared.name, one.spec.sha256)

@@ -1,10 +1,9 @@
 """Which of the declared volumes are where, on each node."""
 
-import asyncio
 from collections.abc import Mapping
 
 from bluefleet.engine import Deadlines, Engine, EngineError, Observation
-from bluefleet.fleet._call import NODES_AT_ONCE
+from bluefleet.fleet._pace import at_pace
 from bluefleet.fleet._plan import instance_of
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._render import selection as labels_of
@@ -16,22 +15,20 @@ from bluefleet.model import Site
 
 async def volumes_report(site: Site, settings: Settings, chosen: Selection, *, deadline: float) -> VolumesReport:
     """Ask every chosen node whose instances have volumes, each with `deadline` seconds."""
-    room = asyncio.Semaphore(NODES_AT_ONCE)
 
     async def one(on: Chosen) -> NodeVolumes:
         if not any(instance.volumes for instance in on.instances):
             return NodeVolumes(name=on.node.name)
         deadlines = Deadlines(connect=min(deadline, Deadlines().connect), answer=deadline)
-        async with room:
-            try:
-                async with Engine(endpoint(on.node, settings), deadlines) as engine:
-                    seen = await engine.observe(labels_of(site, on.node))
-                    there = await engine.volumes()
-            except EngineError as error:
-                return NodeVolumes(name=on.node.name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
-            return NodeVolumes(name=on.node.name, volumes=_places(site, on, seen, there))
+        try:
+            async with Engine(endpoint(on.node, settings), deadlines) as engine:
+                seen = await engine.observe(labels_of(site, on.node))
+                there = await engine.volumes()
+        except EngineError as error:
+            return NodeVolumes(name=on.node.name, error=f"{error.tried}: {error.reason}", remedy=error.remedy)
+        return NodeVolumes(name=on.node.name, volumes=_places(site, on, seen, there))
 
-    nodes = await asyncio.gather(*(one(on) for on in chosen))
+    nodes = await at_pace(one(on) for on in chosen)
     return VolumesReport(site=site.site, ok=not any(node.error for node in nodes), nodes=nodes)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong at one line: `says` tells what, `remedy` what would be right."""
+    """What is wrong at one line: `says` tells what, `remedy` what would be right. A `note` is wrong with nothing yet."""
 
     file: Path
     line: int
@@ -17,6 +17,7 @@ class Finding:
     value: Any = None
     says: str = ""
     remedy: str = ""
+    note: bool = False
 
     @property
     def place(self) -> str:

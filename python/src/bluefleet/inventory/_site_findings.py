@@ -1,6 +1,7 @@
 """Checks the rendered site file with the manager's own models, and says where each fault was written."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from bluefleet.inventory._source import Inventory
 from bluefleet.inventory._specs import Roles
 from bluefleet.inventory._values import Values
 from bluefleet.inventory._yaml import line_at
-from bluefleet.model import Location, Partial, Problem, Site
+from bluefleet.model import Location, Partial, Problem, Site, twinless
 from bluefleet.model import dotted as written
 from bluefleet.site_file import SiteFileInvalid, load_site
 
@@ -20,6 +21,7 @@ from bluefleet.site_file import SiteFileInvalid, load_site
 _NODE_VARIABLES = {
     "instances": "node_instances",
     "categories": "node_categories",
+    "simulate": "simulate",
     "transport": "docker_engine_transport",
     "address": "ansible_host",
 }
@@ -44,12 +46,20 @@ def site_findings(inventory: Inventory, roles: Roles, site_file: Path, checkout:
         problems += partial.as_written(_remote_digest_problems(partial.site, inventory, roles))
     names = _Names(site_file)
     told: set[str] = set()
+    found: list[Finding] = []
     for problem in problems:
         finding = _finding(inventory, names, site_file, problem)
         # What is written once may stand in the site file twice, as the address of a host that is a node.
         if str(finding) not in told:
             told.add(str(finding))
+            found.append(finding)
             yield finding
+    # Where hosts are virtual there is no hardware to do without.
+    if partial is not None and not inventory.members("hypervisor"):
+        for problem in partial.as_written(twinless(partial.site)):
+            finding = replace(_finding(inventory, names, site_file, problem), note=True)
+            if not any((finding.file, finding.line) == (each.file, each.line) for each in found):
+                yield finding
 
 
 def _service_port_problems(site: Site, roles: Roles) -> Iterator[Problem]:
@@ -98,13 +108,12 @@ def _remote_digest_problems(site: Site, inventory: Inventory, roles: Roles) -> I
             )
     for n, node in enumerate(site.nodes):
         for i, instance in enumerate(node.instances):
-            if instance.image in site.images and instance.image not in published:
-                yield Problem(
-                    ("nodes", n, "instances", i, "image"),
-                    instance.image,
-                    f"registry is null, and image '{instance.image}' has no remote digest",
-                    _publish(instance.image),
-                )
+            here: Location = ("nodes", n, "instances", i)
+            twin = instance.simulated.image if instance.simulated else None
+            for location, key in (((*here, "image"), instance.image), ((*here, "simulated", "image"), twin)):
+                if key in site.images and key not in published:
+                    says = f"registry is null, and image '{key}' has no remote digest"
+                    yield Problem(location, key, says, _publish(key))
 
 
 def _images_of_services(site: Site, roles: Roles) -> dict[str, list[str]]:

@@ -33,6 +33,11 @@ class Entry:
         """The value as it was written; templates are still templates."""
         return _yaml.value_of(self.node)
 
+    @property
+    def sealed(self) -> bool:
+        """Whether a part of it is encrypted, or text that Ansible must not template."""
+        return _yaml.is_tagged(self.node)
+
 
 @dataclass
 class Group:
@@ -58,6 +63,8 @@ class Inventory:
         self.groups: dict[str, Group] = {"all": Group("all", self.hosts_file, 1)}
         self.hosts: dict[str, int] = {}
         self.findings: list[Finding] = []
+        # Encrypted as a whole: only Ansible knows which variables are in them.
+        self.sealed_files: list[Path] = []
         self._inline: dict[str, dict[str, Entry]] = {}
         self._read_hosts()
         self.group_files = self._read_variables("group_vars")
@@ -74,6 +81,10 @@ class Inventory:
         """Return the groups that give a host variables, in Ansible's order: the last one wins."""
         mine = [group for group in self.groups.values() if group.name == "all" or host in self.members(group.name)]
         return sorted(mine, key=lambda group: (self._depth(group.name), group.name))
+
+    def of_host(self, host: str) -> list[Entry]:
+        """Return what is written for one host alone; of a name that is there twice the last one counts."""
+        return [*self._inline.get(host, {}).values(), *self.host_files.get(host, [])]
 
     def entries(self) -> Iterator[tuple[str | None, Entry]]:
         """Go through every variable that is written anywhere, with the host it is written for, if it is for one."""
@@ -155,6 +166,8 @@ class Inventory:
             owner = below.parts[0] if len(below.parts) > 1 else path.stem
             node, findings = _yaml.compose(path)
             self.findings += findings
+            if _yaml.is_encrypted(path):
+                self.sealed_files.append(path)
             known = self.groups if kind == "group_vars" else self.hosts
             if owner not in known and self.hosts:
                 self.findings.append(_ownerless(path, kind, owner, list(known)))

@@ -12,6 +12,8 @@ import yaml
 
 from bluefleet.inventory._finding import Finding
 
+_VAULT = "$ANSIBLE_VAULT;"
+
 
 class _Constructor(yaml.SafeLoader):
     """Builds values from nodes; Ansible's own tags become their text."""
@@ -30,7 +32,7 @@ def compose(path: Path) -> tuple[yaml.MappingNode | None, list[Finding]]:
     """Return the file's top mapping (none when it is empty, encrypted or wrong) and what is wrong with the file."""
     try:
         text = path.read_text(encoding="utf-8")
-        if text.startswith("$ANSIBLE_VAULT;"):
+        if text.startswith(_VAULT):
             return None, []
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -56,6 +58,20 @@ def compose(path: Path) -> tuple[yaml.MappingNode | None, list[Finding]]:
         )
         for key, line in _repeated_keys(node)
     ]
+
+
+def is_encrypted(path: Path) -> bool:
+    """Say whether Ansible's vault has the whole file."""
+    return path.read_bytes().startswith(_VAULT.encode())
+
+
+def is_tagged(node: yaml.Node) -> bool:
+    """Say whether a value, or a part of it, has one of Ansible's own tags."""
+    if node.tag.startswith("!"):
+        return True
+    if isinstance(node, yaml.MappingNode):
+        return any(is_tagged(part) for pair in node.value for part in pair)
+    return isinstance(node, yaml.SequenceNode) and any(is_tagged(part) for part in node.value)
 
 
 def _repeated_keys(node: yaml.Node) -> Iterator[tuple[str, int]]:

@@ -11,12 +11,13 @@ from bluefleet.model._node import Host, Node, Transport
 from bluefleet.model._partial import Partial, well_shaped
 from bluefleet.model._power import ACTION, Power, PowerHttp
 from bluefleet.model._problems import Location, Problem, dotted, shape_problems
-from bluefleet.model._rules import did_you_mean, site_problems
+from bluefleet.model._rules import TWIN_REMEDY, did_you_mean, site_problems, twinless
 from bluefleet.model._services import Acquisition, Image, Kafka, Pod, Pods, Registry
 from bluefleet.model._site import PlacedDevice, Site, schema_text
 
 __all__ = [
     "ACTION",
+    "TWIN_REMEDY",
     "Acquisition",
     "Actor",
     "Device",
@@ -53,5 +54,6 @@ __all__ = [
     "schema_text",
     "shape_problems",
     "site_problems",
+    "twinless",
     "well_shaped",
 ]

@@ -100,10 +100,16 @@ class Health(Declared):
 
 
 class Twin(Declared):
-    """What runs in an instance's place while it is simulated: none of its hardware, all of its ports and volumes."""
+    """What runs in an instance's place while it is simulated: none of its hardware, all of its ports and volumes.
 
-    image: ImageKey
-    command: list[str] = Field(default_factory=list, description="Arguments given to the image; empty for its own")
+    `simulated: {}` is the twin of what drives no hardware: it stands in for itself.
+    """
+
+    image: ImageKey | None = Field(default=None, description="What it runs from; none for the instance's own image")
+    command: list[str] = Field(
+        default_factory=list,
+        description="Arguments given to the image; empty for its own, without `image` for the instance's",
+    )
     environment: dict[_VariableName, str] = Field(
         default_factory=dict, description="Environment variables, on top of the instance's own"
     )
@@ -134,7 +140,8 @@ class Instance(Declared):
         default_factory=list[Volume], description="Folders of the node, named volumes, file servers, memory"
     )
     hardware_devices: list[_HardwareDevice] = Field(
-        default_factory=list, description="Device files of the node, such as /dev/bus/usb or /dev/ttyUSB0:/dev/scope"
+        default_factory=list,
+        description="Device files of the node, such as /dev/ttyUSB0:/dev/scope; with /dev/bus/usb, what is plugged in later too",
     )
     device_cgroup_rules: list[_CgroupRule] = Field(
         default_factory=list, description="Kinds of device files allowed even when plugged in later: 'c 189:* rwm'"
@@ -169,6 +176,9 @@ class Instance(Declared):
     health: Health | None = Field(default=None, description="Its health check; none for the image's own")
     categories: list[Category] = Field(default_factory=list, description="Words to choose it by, besides its node's")
     simulated: Twin | None = Field(default=None, description="What runs in its place while it is simulated")
+    simulate: bool | None = Field(
+        default=None, description="Whether its twin runs in its place; none for what its node says"
+    )
 
     @model_validator(mode="after")
     def _published_ports_belong_to_a_bridge(self) -> "Instance":
@@ -180,16 +190,22 @@ class Instance(Declared):
         """The instance as it is while it is simulated; none when it declares no twin."""
         if self.simulated is None:
             return None
-        without = ("hardware_devices", "device_cgroup_rules", "privileged", "capabilities", "stop_command", "user")
-        return self.model_copy(
-            update={
-                **{name: type(self).model_fields[name].get_default(call_default_factory=True) for name in without},
-                "image": self.simulated.image,
-                "command": self.simulated.command,
-                "environment": {**self.environment, **self.simulated.environment},
-                "health": self.simulated.health,
-            }
-        )
+        without = ["hardware_devices", "device_cgroup_rules", "privileged", "capabilities", "ulimits", "groups"]
+        found = self.simulated
+        changed: dict[str, object] = {
+            "environment": {**self.environment, **found.environment},
+            "volumes": [one for one in self.volumes if not (one.source or "").startswith("/dev/")],
+        }
+        if found.image is not None:
+            # What these say is for the image that they were written for.
+            without += ["stop_command", "user"]
+            changed |= {"image": found.image, "command": found.command, "health": found.health}
+        elif found.command:
+            changed["command"] = found.command
+        if found.health is not None:
+            changed["health"] = found.health
+        defaults = {name: type(self).model_fields[name].get_default(call_default_factory=True) for name in without}
+        return self.model_copy(update={**defaults, **changed})
 
     @property
     def pv_prefix(self) -> str | None:

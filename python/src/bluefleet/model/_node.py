@@ -32,4 +32,11 @@ class Node(Declared):
         description="How its power is cut and given back (`reboot --hard`); none when nobody can from afar",
     )
     categories: list[Category] = Field(default_factory=list, description="Words to choose it, and all it runs, by")
+    simulate: bool = Field(
+        default=False, description="Whether twins run in place of its instances, but for those that say otherwise"
+    )
     instances: list[Instance] = Field(default_factory=list[Instance], description="Containers it should run")
+
+    def simulates(self, instance: Instance) -> bool:
+        """Whether the inventory declares that the twin of one of its instances runs in its place."""
+        return self.simulate if instance.simulate is None else instance.simulate

@@ -8,6 +8,7 @@ from bluefleet.model._problems import Location, Problem, dotted
 from bluefleet.model._site import Site
 
 REPEATER_PORT = 5065
+TWIN_REMEDY = "Declare one, simulated: {image: …, command: […]}, or simulated: {} for what drives no hardware"
 
 
 def site_problems(site: Site) -> list[Problem]:
@@ -20,6 +21,7 @@ def site_problems(site: Site) -> list[Problem]:
         *_instance_port_clashes(site),
         *_repeated_addresses(site),
         *_misplaced_nodes(site),
+        *_simulated_without_a_twin(site),
     ]
 
 
@@ -53,12 +55,37 @@ def _unknown_images(site: Site) -> Iterator[Problem]:
                     did_you_mean(instance.image, list(site.images)),
                 )
             twin = instance.simulated
-            if twin is not None and twin.image not in site.images:
+            if twin is not None and twin.image is not None and twin.image not in site.images:
                 yield Problem(
                     ("nodes", n, "instances", i, "simulated", "image"),
                     twin.image,
                     f"the twin of instance '{instance.name}' names the unknown image '{twin.image}'",
                     did_you_mean(twin.image, list(site.images)),
+                )
+
+
+def twinless(site: Site) -> Iterator[Problem]:
+    """Instances that can't be simulated: nothing is wrong with them until somebody wants to."""
+    for n, node in enumerate(site.nodes):
+        for i, instance in enumerate(node.instances):
+            if instance.simulated is None:
+                yield Problem(
+                    ("nodes", n, "instances", i, "name"),
+                    instance.name,
+                    f"instance '{instance.name}' has no twin, so it can't be simulated or rehearsed",
+                    TWIN_REMEDY,
+                )
+
+
+def _simulated_without_a_twin(site: Site) -> Iterator[Problem]:
+    for n, node in enumerate(site.nodes):
+        for i, instance in enumerate(node.instances):
+            if node.simulates(instance) and instance.simulated is None:
+                yield Problem(
+                    ("nodes", n, "instances", i, "name"),
+                    instance.name,
+                    f"instance '{instance.name}' is to be simulated and has no twin",
+                    f"{TWIN_REMEDY}; or let it be real: simulate: false",
                 )
 
 

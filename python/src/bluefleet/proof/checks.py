@@ -166,6 +166,7 @@ def _acquisition_checks(site: Site, host: str) -> Iterator[Check]:
         "queue refuses who has no key": lambda: _status(site, "GET", f"{edge}/api/queue/get", None, 401),
         "queue answers": lambda: _status(site, "GET", f"{edge}/api/status", key, 200),
         "forwarder is well": lambda: _says_ok(site, f"{edge}/documents/status"),
+        "recommender is well": lambda: _says_ok(site, f"{edge}/recommender/status"),
         "forwarder tells of runs with a key only": lambda: _status(site, "GET", f"{edge}/documents/runs/-1", None, 401),
         "Kafka takes the listener's login": lambda: _kafka(site, host, right=True),
         "Kafka refuses a wrong login": lambda: _kafka(site, host, right=False),

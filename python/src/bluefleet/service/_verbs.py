@@ -37,7 +37,7 @@ def add_verbs(router: APIRouter, api: Described) -> None:
     @router.post("/start")
     async def post_start(asked: AskedStart) -> OperationReport:
         """Start instances as they should be now; ends what `stop` said, and what the service gave up."""
-        return await do.operate("start", asked, interrupt_runs=True)
+        return await do.operate("start", asked, interrupt_runs=False)
 
     @router.post("/stop")
     async def post_stop(asked: AskedOperation) -> OperationReport:

@@ -1,0 +1,293 @@
+"""The document path's figures, on a stack of its own: real Kafka, Mongo and Tiled, beside what else is in use.
+
+``python benchmarks/documents.py`` needs a container engine and the site's images; ``--small`` takes a twentieth of the
+documents, to see that it works. It prints a table, and removes what it started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "python" / "tests"), str(ROOT / "python" / "tests" / "integration")]
+
+from document_stack import IMAGES, SOURCE, Stack, docker, make_network, start, wait_for  # noqa: E402 - see above
+from event_model import compose_run  # noqa: E402 - see above
+
+from bluefleet.documents import Publisher, Spool  # noqa: E402 - see above
+from bluefleet.documents.ask import Asker, Place  # noqa: E402 - see above
+from bluefleet.documents.codec import encode  # noqa: E402 - see above
+from figures import Figure, table  # noqa: E402 - see above
+
+Documents = list[tuple[str, dict[str, Any]]]
+
+REPLAYED = 50_000
+BACKLOG = 100_000
+LIVE = 400
+SINGLY = 300
+BATCHED = 5_000
+DEADLINE = 900.0
+BASELINE = ROOT / ".cache" / "bench-documents"
+BASELINE_PINS = (
+    "bluesky==1.15.1", "bluesky-kafka==0.10.0", "confluent-kafka==2.16.1", "event-model==1.24.0", "msgpack==1.2.4",
+    "msgpack-numpy==0.4.8", "pymongo==4.11.3", "suitcase-mongo==0.7.0",
+)  # fmt: skip
+
+
+def run_of(events: int) -> Documents:
+    """A run as a scan makes it: a motor, a detector, a counter."""
+    run = compose_run(metadata={"scan_id": 1, "plan_name": "scan", "detectors": ["det"], "motors": ["motor"]})
+    number = {"dtype": "number", "shape": [], "source": "SIM"}
+    keys = {"motor": number, "motor_setpoint": number, "det": number}
+    about: dict[str, Any] = {"name": "primary", "data_keys": keys, "configuration": {}, "hints": {}}
+    stream = run.compose_descriptor(object_keys={"x": list(keys)}, **about)
+    documents: Documents = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
+    for count in range(events):
+        data = {"motor": count / 7, "motor_setpoint": count / 7, "det": count / 3}
+        event = stream.compose_event(data=data, timestamps=dict.fromkeys(data, time.time()), validate=False)
+        documents.append(("event", dict(event)))
+    return [*documents, ("stop", run.compose_stop())]
+
+
+@contextmanager
+def path() -> Iterator[Stack]:
+    """The document path, up; removed at the end."""
+    tags = {image: docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"bluefleet/{image}") for image in IMAGES}
+    missing = [image for image, lines in tags.items() if not lines]
+    if missing:
+        sys.exit(f"there are no images {', '.join(missing)} on this engine: run `make images`")
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(f"bluefleet-bench-{uuid.uuid4().hex[:8]}", Path(folder))
+        make_network(stack.name)
+        try:
+            start(stack, {image: lines.splitlines()[0] for image, lines in tags.items()})
+            yield stack
+        finally:
+            if stack.started:
+                docker("rm", "--force", "--volumes", *stack.started)
+            docker("network", "rm", stack.name)
+
+
+def ask(stack: Stack, service: str, where: str = "status") -> dict[str, Any]:
+    """What a service says."""
+    return Asker(None).get(Place(service, f"http://{stack.addresses[service]}:8400"), where, deadline=120)
+
+
+def publish(stack: Stack, documents: Documents, *, pause: float = 0.0) -> list[float]:
+    """Through publisher and spool; seconds that each event cost."""
+    costs: list[float] = []
+    with Spool(stack.spool, writer="bench") as spool:
+        into_spool = Publisher(spool)
+        for name, document in documents:
+            begun = time.perf_counter()
+            into_spool(name, document)
+            if name == "event":
+                costs.append(time.perf_counter() - begun)
+                time.sleep(pause)
+    return costs
+
+
+def stored(stack: Stack, sink: str, documents: Documents) -> Callable[[], bool]:
+    """Whether a sink has come by the end of a run."""
+    run = documents[0][1]["uid"]
+
+    def look() -> bool:
+        last = ask(stack, sink)["last"]
+        return bool(last) and (last["run"], last["name"]) == (run, "stop")
+
+    return look
+
+
+def through_mongo(stack: Stack, count: int) -> float:
+    """Documents a second, from the first into the spool to the last in Mongo."""
+    documents = run_of(count - 3)
+    begun = time.monotonic()
+    publish(stack, documents)
+    wait_for(stored(stack, "mongo-sink", documents), "the run in Mongo", DEADLINE)
+    took = time.monotonic() - begun
+    run = documents[0][1]["uid"]
+    events = ask(stack, "mongo-sink", f"runs/{run}")["streams"]["primary"]["events"]
+    if events != count - 3:
+        sys.exit(f"{events} of {count - 3} events are in Mongo")
+    wait_for(stored(stack, "tiled-sink", documents), "the run in Tiled", DEADLINE)
+    return count / took
+
+
+def baseline(stack: Stack, count: int) -> float:
+    """The same through bluesky_kafka and suitcase-mongo, on the same Kafka and Mongo."""
+    if not (BASELINE / "bin" / "python").exists():
+        uv = str(Path(sys.executable).with_name("uv"))
+        subprocess.run([uv, "venv", "--quiet", str(BASELINE)], check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(BASELINE), *BASELINE_PINS], check=True)
+    file = stack.folder / "baseline.hex"
+    file.write_text("\n".join(encode(*item).hex() for item in run_of(count - 3)))
+    topic = "baseline.bluesky.runengine.documents"
+    make_topic(stack, topic)
+    kafka, mongo = f"{stack.addresses['kafka']}:9092", f"mongodb://{stack.addresses['mongo']}:27017"
+    script = str(Path(__file__).with_name("documents_baseline.py"))
+    done = subprocess.run(
+        [str(BASELINE / "bin" / "python"), script, kafka, mongo, topic, str(file)],
+        check=False, capture_output=True, text=True, timeout=DEADLINE,
+    )  # fmt: skip
+    if done.returncode != 0:
+        sys.exit(f"the baseline ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-2000:]}")
+    took, events = done.stdout.split()[-2:]
+    if int(events) != count - 3:
+        sys.stderr.write(f"the baseline lost events: {events} of {count - 3} are in Mongo\n")
+    return count / float(took)
+
+
+def make_topic(stack: Stack, topic: str) -> None:
+    """Kafka makes none by itself."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": f"{stack.addresses['kafka']}:9092"})
+    for made in admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)]).values():
+        made.result(timeout=30)
+
+
+def by_tiledwriter(stack: Stack, image: str, count: int, batch_size: int) -> float:
+    """Documents a second of TiledWriter, on the same Tiled."""
+    file = stack.folder / f"tiled-{batch_size}.hex"
+    file.write_text("\n".join(encode(*item).hex() for item in run_of(count - 3)))
+    file.chmod(0o644)
+    script = Path(__file__).with_name("documents_tiled.py")
+    seen = docker(
+        "run", "--rm", "--network", stack.name, "--volume", f"{SOURCE}:/source:ro", "--env", "PYTHONPATH=/source",
+        "--volume", f"{stack.folder / 'etc'}:/etc/test:ro", "--volume", f"{file}:/documents:ro",
+        "--volume", f"{script}:/bench.py:ro", "--env", "BLUEFLEET_TILED_URI=http://tiled:8000/api/v1/metadata/runs",
+        "--env", "BLUEFLEET_TILED_API_KEY_FILE=/etc/test/tiled_api_key",
+        image, "python", "-W", "ignore", "/bench.py", "/documents", str(batch_size),
+    )  # fmt: skip
+    return count / float(seen.split()[-1])
+
+
+def live_in_tiled(stack: Stack, count: int, pace: float) -> tuple[float, float]:
+    """Median seconds from an event's emission until a reader of Tiled counts it, and the documents a second it took."""
+    documents = run_of(count - 3)
+    run = documents[0][1]["uid"]
+    emitted: list[float] = []
+    seen: dict[int, float] = {}
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set() or len(seen) < count - 3:
+            try:
+                streams = ask(stack, "tiled-sink", f"runs/{run}")["streams"]
+            except Exception:  # noqa: BLE001, S112 - not there yet
+                continue
+            there = streams["primary"]["events"] if streams else 0
+            now = time.monotonic()
+            for number in range(there, 0, -1):
+                if number in seen:
+                    break
+                seen[number] = now
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    begun = time.monotonic()
+    with Spool(stack.spool, writer="bench") as spool:
+        into_spool = Publisher(spool)
+        for name, document in documents:
+            into_spool(name, document)
+            if name == "event":
+                emitted.append(time.monotonic())
+                time.sleep(pace)
+    wait_for(stored(stack, "tiled-sink", documents), "the run in Tiled", DEADLINE)
+    took = time.monotonic() - begun
+    ended.set()
+    watcher.join(30)
+    return statistics.median(seen[number] - at for number, at in enumerate(emitted, 1)), count / took
+
+
+def rate_in_tiled(stack: Stack, count: int) -> float:
+    """Documents a second of the Tiled sink when they come as fast as they can."""
+    documents = run_of(count - 3)
+    begun = time.monotonic()
+    publish(stack, documents)
+    wait_for(stored(stack, "tiled-sink", documents), "the run in Tiled", DEADLINE)
+    return count / (time.monotonic() - begun)
+
+
+def drained(stack: Stack, count: int) -> tuple[float, float, float]:
+    """Documents a second into Kafka after it was away, and the forwarder's memory in MB before and at its highest."""
+    name = f"{stack.name}-forwarder"
+    docker("stop", "--time", "5", f"{stack.name}-kafka")
+    publish(stack, run_of(count - 3))
+    before = highest = memory(name)
+    docker("start", f"{stack.name}-kafka")
+    wait_for(
+        lambda: ask(stack, "forwarder")["writers"]["bench"]["backlog"] < count, "the first that are delivered", 120
+    )
+    begun = time.monotonic()
+    left = at_first = ask(stack, "forwarder")["writers"]["bench"]["backlog"]
+    while left:
+        left = ask(stack, "forwarder")["writers"]["bench"]["backlog"]
+        highest = max(highest, memory(name))
+        if time.monotonic() - begun > DEADLINE:
+            sys.exit(f"{left} documents still wait")
+    return at_first / (time.monotonic() - begun), before, highest
+
+
+def memory(container: str) -> float:
+    """What a container's processes hold, in MB."""
+    pids = docker("top", container, "-eo", "pid").split()[1:]
+    kilobytes = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmRSS:"):
+                kilobytes += int(line.split()[1])
+    return kilobytes / 1000
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="a twentieth of the documents")
+    share = 20 if parser.parse_args().small else 1
+    figures: list[Figure] = []
+
+    def told(figure: Figure) -> None:
+        sys.stderr.write(figure.row() + "\n")
+        figures.append(figure)
+
+    with path() as stack:
+        image = docker("inspect", "--format", "{{.Config.Image}}", f"{stack.name}-tiled-sink")
+        cost = statistics.median(publish(stack, run_of(2000), pause=0.001)) * 1000
+        told(Figure("publisher, per event in the RunEngine's thread", "≤ 0.2 ms median", f"{cost:.3f} ms", cost <= 0.2))
+        count = REPLAYED // share
+        ours, theirs = through_mongo(stack, count), baseline(stack, count)
+        name = f"{count:,} replayed documents, spool → Kafka → Mongo; bluesky_kafka 0.10 + suitcase-mongo"
+        told(
+            Figure(name, "≥ 2 times", f"{ours:,.0f}/s; {theirs:,.0f}/s ({ours / theirs:.1f} times)", ours >= 2 * theirs)
+        )
+        singly = by_tiledwriter(stack, image, SINGLY, 1)
+        batched = by_tiledwriter(stack, image, BATCHED // share, 10_000)
+        rate = rate_in_tiled(stack, BATCHED // share)
+        late, _ = live_in_tiled(stack, LIVE, 0.02)
+        name = "Tiled sink, live; TiledWriter with batch_size 1, 10000"
+        measured = f"{rate:,.0f}/s; {singly:,.0f}/s ({rate / singly:.1f} times), {batched:,.0f}/s"
+        told(Figure(name, "≥ 5 times the first", measured, rate >= 5 * singly))
+        told(Figure("from emission to visible in Tiled, 50 events/s", "≤ 0.5 s median", f"{late:.2f} s", late <= 0.5))
+        count = BACKLOG // share
+        drain, before, highest = drained(stack, count)
+        measured = f"{drain:,.0f}/s, {before:.0f} → {highest:.0f} MB"
+        told(
+            Figure(f"{count:,} documents drained after Kafka was away", "memory flat", measured, highest < before + 150)
+        )
+    sys.stdout.write(table(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The documents of one run as Kafka's topic holds them."""
+
+import time
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from bluefleet.documents import codec
+from bluefleet.documents.errors import DocumentUnreadable, RunNotFound, Unavailable
+from bluefleet.documents.kafka import DEADLINE, client_settings
+from bluefleet.documents.settings import Settings
+from bluefleet.documents.spool_store import Spooled
+
+#: Longest time without anything from the topic.
+SILENCE = 15.0
+
+
+def messages_of(
+    settings: Settings, run: str, *, first: int | None = None, last: int | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of what has the run's key between two offsets, or in the whole topic as it is now.
+
+    Raises Unavailable.
+    """
+    consumer = Consumer(
+        client_settings(settings)
+        | {
+            "group.id": "verify",
+            "enable.auto.commit": False,
+            "enable.partition.eof": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        low, high = consumer.get_watermark_offsets(TopicPartition(settings.topic, 0), timeout=DEADLINE)
+        begin = low if first is None else max(low, first)
+        end = high if last is None else min(high, last + 1)
+        consumer.assign([TopicPartition(settings.topic, 0, begin)])
+        yield from _read(consumer, run.encode(), begin, end)
+    except KafkaException as error:
+        raise Unavailable(f"Kafka at {settings.kafka_bootstrap}: {error}") from error
+    finally:
+        consumer.close()
+
+
+def documents_in_topic(settings: Settings, run: str) -> Iterator[Spooled]:
+    """A run's documents from its start to its first stop, `seq` being the offset, `time` nothing.
+
+    Raises RunNotFound, Unavailable.
+    """
+    begun = False
+    for offset, body in messages_of(settings, run):
+        try:
+            name, _ = codec.decode(body)
+        except DocumentUnreadable:
+            # Somebody else's bytes under our key.
+            continue
+        if not begun and name != "start":
+            raise RunNotFound(f"the beginning of run {run} has left topic {settings.topic}, which is limited in size")
+        begun = True
+        yield Spooled(offset, run, name, 0.0, body)
+        if name == "stop":
+            return
+    if not begun:
+        raise RunNotFound(f"no run {run} in topic {settings.topic}")
+
+
+def _read(consumer: Consumer, key: bytes, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    position = begin
+    deadline = time.monotonic() + SILENCE
+    while position < end:
+        messages = consumer.consume(1000, timeout=0.5)
+        if not messages and time.monotonic() > deadline:
+            raise Unavailable(f"the topic stays silent at offset {position} of {end}")
+        for message in messages:
+            if message.error() is not None:
+                continue
+            offset = message.offset() or 0
+            position = offset + 1
+            if message.key() == key and offset < end:
+                yield offset, message.value() or b""
+            # Whoever takes them may take his time.
+            deadline = time.monotonic() + SILENCE

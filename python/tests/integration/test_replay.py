@@ -1,0 +1,184 @@
+"""Sending again, with a real Kafka, Mongo and Tiled: what is lacking is stored, what is there stays as it is."""
+
+import contextlib
+import sqlite3
+import urllib.request
+from typing import Any
+
+import pymongo
+import pytest
+from confluent_kafka import Producer
+from document_stack import API_KEY, SITE, Stack, docker, wait_for
+from test_document_path import ask, every_kind, publish
+
+from bluefleet.documents.ask import Asker, Place
+from bluefleet.documents.backlog import Backlog, ask_backlog
+from bluefleet.documents.codec import encode
+from bluefleet.documents.errors import NotFound, Unavailable
+from bluefleet.documents.kafka import client_settings
+from bluefleet.documents.replay_report import Letter, Letters, Replayed
+
+pytestmark = pytest.mark.timeout(300)
+
+SINKS = ("mongo-sink", "tiled-sink")
+
+
+def place(stack: Stack, service: str) -> Place:
+    return Place(service, f"http://{stack.addresses[service]}:8400")
+
+
+def replay(stack: Stack, path: str, content: dict[str, Any] | None = None) -> Replayed:
+    """Have the forwarder send something again, and wait until both sinks have seen it."""
+    said = Asker(None).post(place(stack, "forwarder"), path, content or {}, deadline=60)
+    done = Replayed.model_validate(said)
+    for sink in SINKS:
+        wait_for(lambda at=sink: ask(stack, at)["position"] >= (done.end or 0), f"{sink} has seen it")
+    return done
+
+
+def letters(stack: Stack, run: str) -> list[Letter]:
+    said = Asker(None).get(place(stack, "forwarder"), "dead", deadline=30)
+    return [letter for letter in Letters.model_validate(said).letters if letter.run == run]
+
+
+def backlog(stack: Stack) -> Backlog:
+    return ask_backlog(Asker(None), place(stack, "forwarder"), [place(stack, sink) for sink in SINKS], deadline=5)
+
+
+def forget_in_databases(stack: Stack, uid: str, descriptors: list[str]) -> None:
+    """As after databases were restored from an older backup."""
+    with pymongo.MongoClient(stack.addresses["mongo"], retryWrites=False) as client:
+        database = client[f"{SITE}-bluesky-documents"]
+        database["event"].delete_many({"descriptor": {"$in": descriptors}})
+        database["run_start"].delete_many({"uid": uid})
+        for collection in ("run_stop", "event_descriptor", "resource", "stream_resource"):
+            database[collection].delete_many({"run_start": uid})
+    url = f"http://{stack.addresses['tiled']}:8000/api/v1/metadata/runs/{uid}?recursive=true&external_only=false"
+    request = urllib.request.Request(url, headers={"Authorization": f"Apikey {API_KEY}"}, method="DELETE")
+    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - http
+
+
+def test_a_run_that_is_sent_again_changes_nothing(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=21)
+    uid = publish(stack, documents)
+    before = stack.verify(uid)
+    assert before.equal, before.differences
+    planned = Asker(None).get(place(stack, "forwarder"), f"replay/{uid[:8]}", deadline=30)
+    done = replay(stack, f"replay/{uid[:8]}")
+    assert (done.run, done.source, done.documents) == (uid, "spool", len(documents))
+    assert planned["documents"] == len(documents)
+    assert stack.verify(uid).places == before.places
+    assert letters(stack, uid) == []
+
+
+@pytest.mark.parametrize("source", ["spool", "kafka"])
+def test_a_run_that_the_databases_lost_is_back_after_a_replay(stack: Stack, source: str) -> None:
+    documents = every_kind(pages=True, scan_id=22)
+    writer = f"lost-{source}"
+    uid = publish(stack, documents, writer)
+    before = stack.verify(uid)
+    assert before.equal, before.differences
+    forget_in_databases(stack, uid, [document["uid"] for name, document in documents if name == "descriptor"])
+    differing = stack.verify(uid, wait=0).differences
+    assert {text.partition(":")[0] for text in differing} == {"mongo", "tiled"}
+    if source == "kafka":
+        with contextlib.closing(sqlite3.connect(stack.spool / f"{writer}.sqlite", timeout=30)) as connection:
+            for table in ("documents", "deliveries", "runs"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of three words
+            connection.commit()
+    done = replay(stack, f"replay/{uid}")
+    assert (done.source, done.documents) == (source, len(documents))
+    after = stack.verify(uid)
+    assert after.equal, after.differences
+    assert (after.places["mongo"], after.places["tiled"]) == (before.places["mongo"], before.places["tiled"])
+
+
+def test_a_run_that_nobody_has_is_not_sent(stack: Stack) -> None:
+    for reference in ("deadbeef", "11111111-2222-3333-4444-555555555555"):
+        with pytest.raises(NotFound, match="no run"):
+            replay(stack, f"replay/{reference}")
+
+
+def test_dead_letters_are_shown_sent_again_and_put_away(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=23, whole=True)
+    uid = documents[0][1]["uid"]
+    events = [item for item in documents if item[0] == "event"][:2]
+    producer = Producer(client_settings(stack.internal))
+    # Events before their run: Tiled has no place for them, Mongo keeps them anyhow.
+    for body in (*(encode(*event) for event in events), b"\xc1 not msgpack"):
+        producer.produce(f"{SITE}.bluesky.documents", value=body, key=uid.encode())
+    producer.flush(10)
+    waiting = wait_for(lambda: len(found := letters(stack, uid)) == 4 and found, "four dead letters")
+    assert sorted((letter.sink, letter.name) for letter in waiting) == [
+        ("mongo-sink", "unreadable"),
+        *[("tiled-sink", "event")] * 2,
+        ("tiled-sink", "unreadable"),
+    ]
+    of_events = [letter for letter in waiting if letter.name == "event"]
+    assert [letter.seq_num for letter in of_events] == [1, 2]
+    assert "its start document did not come" in of_events[0].reason
+    shown = Asker(None).get(place(stack, "forwarder"), f"dead/{of_events[1].number}", deadline=30)
+    assert shown["document"]["uid"] == events[1][1]["uid"]
+
+    # Sent again too early they come back, as new letters.
+    numbers = [letter.number for letter in waiting]
+    done = replay(stack, "dead/replay", {"numbers": numbers})
+    assert done.documents == 2
+    assert len(done.unreadable) == 2
+    back = [letter for letter in letters(stack, uid) if letter.number not in numbers]
+    assert [letter.seq_num for letter in back] == [1, 2]
+
+    publish(stack, [item for item in documents if item not in events])
+    assert not stack.verify(uid, wait=2).equal
+    done = replay(stack, "dead/replay", {"numbers": [letter.number for letter in back]})
+    assert done.documents == 2
+    held = ask(stack, "tiled-sink", f"/runs/{uid}")["streams"]["primary"]
+    assert (held["seq_nums"], held["doubled"]) == ("1-40", [])
+    assert held == ask(stack, "mongo-sink", f"/runs/{uid}")["streams"]["primary"] | {"descriptors": held["descriptors"]}
+
+    unreadable = [letter.number for letter in waiting if letter.name == "unreadable"]
+    assert [letter.number for letter in letters(stack, uid)] == unreadable
+    replay(stack, "dead/dismiss", {"numbers": unreadable, "reason": "a test wrote it"})
+    assert letters(stack, uid) == []
+    # Nobody has to remember: it is in the topic.
+    stack.restart("forwarder")
+    assert wait_for(lambda: letters(stack, uid) == [] or None, "the same after a restart") is True
+
+
+def test_a_letter_that_is_not_there_is_said_so(stack: Stack) -> None:
+    with pytest.raises(NotFound, match="there is no dead letter 9999"):
+        replay(stack, "dead/replay", {"numbers": [9999]})
+    with pytest.raises(Unavailable, match="right is /dead/replay"):
+        replay(stack, "dead/burn", {"numbers": [1]})
+
+
+def test_the_backlog_says_what_waits_where_for_how_long_and_why(stack: Stack) -> None:
+    wait_for(lambda: backlog(stack).ok, "nothing wrong")
+    docker("pause", f"{stack.name}-mongo")
+    try:
+        uid = publish(stack, every_kind(pages=False, scan_id=24))
+
+        def told() -> Any:
+            (row,) = (row for row in backlog(stack).waiting if row.target == "mongo-sink")
+            return row.documents and row.oldest_age > 1 and row
+
+        row = wait_for(told, "documents that wait for Mongo", 30)
+        assert row.source == "kafka"
+    finally:
+        docker("unpause", f"{stack.name}-mongo")
+    assert stack.verify(uid).equal
+    wait_for(lambda: not any(row.documents for row in backlog(stack).waiting), "nothing that waits")
+
+    docker("stop", "--time", "1", f"{stack.name}-kafka")
+    try:
+        publish(stack, every_kind(pages=False, scan_id=25), "cut-off")
+
+        def cut_off() -> Any:
+            (row,) = (row for row in backlog(stack).waiting if row.source == "cut-off")
+            return row.documents and "Kafka at" in row.reason and row
+
+        wait_for(cut_off, "documents that wait for Kafka, and that it is away", 30)
+        assert not backlog(stack).ok
+    finally:
+        docker("start", f"{stack.name}-kafka")
+    wait_for(lambda: backlog(stack).ok and not any(row.documents for row in backlog(stack).waiting), "all well", 120)

@@ -169,3 +169,37 @@ def test_settings_that_are_wrong_are_named() -> None:
     settings = ForwarderSettings.from_environment({"BLUEFLEET_SITE": "lab", "BLUEFLEET_SPOOL_DIR": "/x"})
     assert settings.topic == "lab.bluesky.documents"
     assert settings.spool_dir == Path("/x")
+
+
+def test_spools_of_several_people_are_looked_after_side_by_side(tmp_path: Path, forwarder: Forwarder) -> None:
+    for person in ("ada", "ben"):
+        (tmp_path / person).mkdir()
+        # Two people may have spools of one name.
+        with Spool(tmp_path / person, writer="same") as spool:
+            publish = Publisher(spool)
+            for name, document in make_run(events=3):
+                publish(name, document)
+    wait_for(
+        lambda: all(forwarder.status()["writers"].get(f"{each}/same", {}).get("trouble") for each in ("ada", "ben"))
+    )
+    writers = forwarder.status()["writers"]
+    assert [writers[name]["backlog"] for name in ("ada/same", "ben/same")] == [6, 6]
+
+
+def test_a_forwarder_that_may_not_make_topics_does_not_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("it tried")
+
+    for module in ("forwarder", "lane"):
+        monkeypatch.setattr(f"bluefleet.documents.{module}.ensure_topics", refuse)
+    monkeypatch.setattr("bluefleet.documents.kafka.DEADLINE", 0.3)
+    settings = ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9", status_port=1, makes_topics=False)
+    service = Forwarder(settings.model_copy(update={"status_port": 0}))
+    with Spool(tmp_path, writer="ada"):
+        pass
+    thread = threading.Thread(target=service.run)
+    thread.start()
+    # What is wrong is Kafka, which was asked for the topic's end and for nothing else.
+    wait_for(lambda: "Kafka at 127.0.0.1:9" in str(service.status()["problems"]))
+    service.stop()
+    thread.join()

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from happi import Client
 
-from bluefleet.fleet import Settings, database
+from bluefleet.fleet import Settings
 from bluefleet.fleet._devices import sync
-from bluefleet.model import Site
+from bluefleet.model import Site, device_database
 from role_files import load_role_file
 
 SITE = Site.model_validate(
@@ -42,7 +42,7 @@ SITE = Site.model_validate(
 
 def test_happi_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "devices.json"
-    file.write_text(database(SITE))
+    file.write_text(device_database(SITE))
     found = {result["name"]: result for result in Client(path=str(file)).search()}
     assert set(found) == {"motor_ph", "clock"}
     axis = found["motor_ph"]
@@ -57,7 +57,7 @@ def test_happi_reads_it(tmp_path: Path) -> None:
 
 
 def test_it_tells_where_a_device_is() -> None:
-    axis = json.loads(database(SITE))["motor_ph"]
+    axis = json.loads(device_database(SITE))["motor_ph"]
     assert (axis["node"], axis["instance"], axis["channel_access"]) == ("node1", "mini-beamline", "10.0.0.1:5064")
 
 
@@ -83,4 +83,4 @@ def test_ansible_writes_the_same_for_a_worker_on_another_host() -> None:
     filters = load_role_file("fleet/filter_plugins/devices.py")
     site = SITE.model_copy(update={"hosts": {}, "nodes": []})
     text = yaml.safe_dump(site.model_dump(mode="json", by_alias=True))
-    assert filters.device_database(text) == database(site)
+    assert filters.device_database(text) == device_database(site)

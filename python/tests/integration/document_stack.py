@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 SOURCE = REPOSITORY / "python" / "src"
 SITE = "test"
 API_KEY = "akeyfortests"
-PASSWORDS = {"sink": "a sink's password", "listener": "a listener's password"}
+PASSWORDS = {"sink": "a sink's password", "listener": "a listener's password", "terminal": "a terminal's password"}
 IMAGES = ("bluesky", "kafka", "mongo", "redis", "tiled")
 
 KAFKA = """

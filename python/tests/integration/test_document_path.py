@@ -3,6 +3,7 @@
 import contextlib
 import json
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +23,9 @@ from bluefleet.documents.codec import encode
 from bluefleet.documents.digest import Digester
 from bluefleet.documents.errors import Unavailable
 from bluefleet.documents.kafka import client_settings
+from bluefleet.documents.lane import Lane
 from bluefleet.documents.listener import Heard, Listener
+from bluefleet.documents.settings import ForwarderSettings
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -469,3 +472,30 @@ def test_a_wrong_password_reaches_nothing_and_a_listener_may_not_write(stack: St
     producer.produce(f"{SITE}.bluesky.documents", value=b"x", on_delivery=lambda error, _: faults.append(error))
     producer.flush(10)
     assert [fault.name() for fault in faults] == ["TOPIC_AUTHORIZATION_FAILED"]
+
+
+def test_a_terminals_forwarder_may_write_documents_and_read_nothing(stack: Stack, tmp_path: Path) -> None:
+    terminal = stack.outside("terminal")
+    with pytest.raises(Unavailable):
+        next(Listener(terminal, topic=f"{SITE}.bluesky.documents.dead").messages())
+    settings = ForwarderSettings(**terminal.model_dump(), spool_dir=tmp_path, makes_topics=False)
+    documents = every_kind(pages=False, scan_id=12)
+    (tmp_path / "ada").mkdir()
+    with Spool(tmp_path / "ada", writer="ada") as spool:
+        publisher = Publisher(spool)
+        for name, document in documents:
+            publisher(name, document)
+    stopping = threading.Event()
+    lane = Lane(tmp_path / "ada" / "ada.sqlite", settings, stopping)
+    lane.start()
+    heard: list[str] = []
+    end = time.monotonic() + 60
+    listener = Listener(stack.outside("listener"), from_beginning=True)
+    uid = documents[0][1]["uid"]
+    for message in listener.messages(run=uid, going_on=lambda: time.monotonic() < end):
+        heard.append(message.name)
+        if message.name == "stop":
+            break
+    stopping.set()
+    lane.join()
+    assert heard == [name for name, _ in documents]

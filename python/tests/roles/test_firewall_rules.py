@@ -84,6 +84,7 @@ def test_a_host_that_is_no_node_has_no_engine_port(firewall: ModuleType) -> None
         ("tcp", 22),
         ("tcp", 443),
         ("tcp", 5000),
+        ("tcp", 6380),
         ("tcp", 9093),
     }
 

@@ -8,11 +8,11 @@ from ansible.errors import AnsibleFilterError
 
 def device_database(site_file: str) -> str:
     """The text of the device database for the text of a site file."""
-    from bluefleet.fleet import database
+    from bluefleet import model
     from bluefleet.site_file import SiteFileInvalid, parse_site
 
     try:
-        return database(parse_site(site_file, Path("fleet.yml")))
+        return model.device_database(parse_site(site_file, Path("fleet.yml")))
     except SiteFileInvalid as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -14,9 +14,10 @@ from bluesky.protocols import Readable
 from bluesky.run_engine import RunEngine, call_in_bluesky_event_loop
 
 from bluefleet.acquisition import channel_access
+from bluefleet.acquisition.baseline import read_baseline
 from bluefleet.acquisition.console import run_table
 from bluefleet.acquisition.guard import refuse_unreachable
-from bluefleet.acquisition.metadata import describe_site, persistent_metadata
+from bluefleet.acquisition.metadata import run_metadata
 from bluefleet.acquisition.reasons import in_words
 from bluefleet.acquisition.settings import Settings
 from bluefleet.acquisition.spool_watch import SpoolWatch
@@ -41,17 +42,21 @@ class SiteRunEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         site = load_site(settings.fleet_file)
-        metadata = persistent_metadata(settings, site.site)
-        describe_site(metadata, site)
+        metadata = run_metadata(settings, site)
         # It asks for a dict, and needs no more than a mapping.
-        self.RE = RunEngine(cast("dict[str, Any]", metadata))
+        self.RE = _run_engine(settings.screen, cast("dict[str, Any]", metadata))
+        self.RE.scan_id_source = metadata.next_scan_id
         spool = Spool(settings.spool_dir, writer=settings.writer, limit_bytes=settings.spool_limit_bytes)
         self.RE.subscribe(Publisher(spool))
         SpoolWatch(spool, self.RE).start()
-        self.RE.subscribe(run_table(_write_line))
+        if settings.screen == "log":
+            self.RE.subscribe(run_table(_write_line))
         self.connections = Connections(settings.connections_file, settings.devices_file.with_name("refused.json"))
         self.RE.preprocessors.append(refuse_unreachable(self.connections))
+        # Outside of the guard: what doesn't answer is left out of the baseline, and refuses no plan.
+        self.RE.preprocessors.append(read_baseline(self.connections, lambda: self._baseline))
         self.RE.preprocessors.append(in_words)
+        self._baseline: list[Any] = []
         self._declared: dict[str, Declared] = {}
         self._loaded: set[str] = set()
 
@@ -79,6 +84,7 @@ class SiteRunEngine:
         namespace.update(loaded.devices)
         self._loaded |= loaded.devices.keys()
         self._declared = declared
+        self._baseline = [namespace[name] for name, each in declared.items() if each.baseline and name in self._loaded]
         return Reloaded(sorted(joining), sorted(left - joining), self.connections.unreachable())
 
     def _let_go(self) -> None:
@@ -94,6 +100,16 @@ def _name_is_taken(name: str, thing: Any) -> str:
     """Why a device isn't loaded: what plans call by this name would be another thing from then on."""
     module = getattr(thing, "__module__", None) or type(thing).__module__
     return f"the name {name} is that of {type(thing).__name__} {name} of {module}; give the device another name"
+
+
+def _run_engine(screen: str, metadata: dict[str, Any]) -> RunEngine:
+    """A RunEngine; where a person watches, one that shows its runs."""
+    if screen == "log":
+        return RunEngine(metadata)
+    # It takes matplotlib along, which a worker has no use for.
+    from bluefleet.acquisition.screen import WatchedRunEngine
+
+    return WatchedRunEngine(metadata, windows=screen == "windows")
 
 
 def _write_line(text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, cast
 
 from bluefleet.acquisition.redis_client import redis_client
+from bluefleet.acquisition.run_metadata import RunMetadata
 from bluefleet.acquisition.settings import Settings
 from bluefleet.model import Site
 
@@ -20,8 +21,21 @@ def persistent_metadata(settings: Settings, site: str) -> MutableMapping[str, An
         return {}
     from redis_json_dict.redis_json_dict import RedisJSONDict
 
-    client = redis_client(settings.redis_address, settings.redis_password)
-    return cast("MutableMapping[str, Any]", RedisJSONDict(client, prefix=f"{site}:metadata:"))
+    class Shared(RedisJSONDict):
+        """A number of it can be counted up in one step."""
+
+        def count_up(self, key: str) -> int:
+            # A JSON integer is to Redis what it is to JSON.
+            return client.incr(f"{prefix}{key}")
+
+    prefix = f"{site}:metadata:"
+    client = redis_client(
+        settings.redis_address,
+        settings.redis_password,
+        username=settings.redis_username,
+        ca_file=settings.redis_ca_file,
+    )
+    return cast("MutableMapping[str, Any]", Shared(client, prefix=prefix))
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -41,7 +55,7 @@ def distribution_name(requirement: str) -> str:
     return re.split(r"[\[=<>!~; ]", last, maxsplit=1)[0]
 
 
-def describe_site(metadata: MutableMapping[str, Any], site: Site) -> None:
-    """Write what this process knows of itself into the metadata."""
-    metadata["site"] = site.site
-    metadata["versions"] = versions(site.acquisition.packages)
+def run_metadata(settings: Settings, site: Site) -> RunMetadata:
+    """``RE.md`` of this process, with what it knows of itself."""
+    own = {"site": site.site, "versions": versions(site.acquisition.packages) | dict(settings.checkouts)}
+    return RunMetadata(persistent_metadata(settings, site.site), own)

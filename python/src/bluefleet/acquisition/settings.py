@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 class SettingMissing(Exception):
     """An environment variable that the start-up needs isn't set."""
+
+
+class SettingWrong(Exception):
+    """An environment variable says what can't be."""
+
+
+SCREENS = ("log", "text", "windows")
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,13 @@ class Settings:
     :param redis_address: host:port of the Redis that keeps ``RE.md`` (``BLUEFLEET_REDIS_ADDRESS``; without it
         ``scan_id`` starts at 1 in every process)
     :param redis_password_file: (``BLUEFLEET_REDIS_PASSWORD_FILE``, optional)
+    :param redis_username: whom Redis knows by that password (``BLUEFLEET_REDIS_USERNAME``; without it the default user)
+    :param redis_ca_file: certificates to verify Redis' with (``BLUEFLEET_REDIS_CA_FILE``; without it no TLS)
     :param writer: name of this RunEngine's spool file (``BLUEFLEET_WRITER``)
+    :param checkouts: what a developer runs instead of the image's packages, by distribution: a path and its commit
+        (``BLUEFLEET_CHECKOUTS``, a JSON object)
+    :param screen: who watches (``BLUEFLEET_SCREEN``): ``log`` is nobody, a line an event; ``text`` a person at a
+        terminal, ``windows`` one with a display
     """
 
     fleet_file: Path
@@ -34,7 +48,11 @@ class Settings:
     connections_file: Path | None = None
     redis_address: str | None = None
     redis_password_file: Path | None = None
+    redis_username: str | None = None
+    redis_ca_file: Path | None = None
     writer: str = "worker"
+    checkouts: Mapping[str, str] = field(default_factory=dict[str, str])
+    screen: str = "log"
 
     @property
     def redis_password(self) -> str | None:
@@ -51,6 +69,12 @@ class Settings:
         def optional(name: str) -> Path | None:
             return Path(environment[name]) if environment.get(name) else None
 
+        def screen() -> str:
+            found = environment.get("BLUEFLEET_SCREEN") or cls.screen
+            if found not in SCREENS:
+                raise SettingWrong(f"BLUEFLEET_SCREEN is {found}; it can be {', '.join(SCREENS)}")
+            return found
+
         return cls(
             fleet_file=needed("BLUEFLEET_FLEET_FILE"),
             devices_file=needed("BLUEFLEET_DEVICES_FILE"),
@@ -59,5 +83,9 @@ class Settings:
             connections_file=optional("BLUEFLEET_CONNECTIONS_FILE"),
             redis_address=environment.get("BLUEFLEET_REDIS_ADDRESS") or None,
             redis_password_file=optional("BLUEFLEET_REDIS_PASSWORD_FILE"),
+            redis_username=environment.get("BLUEFLEET_REDIS_USERNAME") or None,
+            redis_ca_file=optional("BLUEFLEET_REDIS_CA_FILE"),
             writer=environment.get("BLUEFLEET_WRITER") or "worker",
+            checkouts=json.loads(environment.get("BLUEFLEET_CHECKOUTS") or "{}"),
+            screen=screen(),
         )

@@ -20,7 +20,7 @@ _site = load_site(_settings.fleet_file)
 # Before anything imports EPICS: libca reads its address list once.
 channel_access.prepare(_site)
 
-from ophyd.sim import det, det1, det2, motor, motor1, motor2, noisy_det  # noqa: E402  (see above)
+from ophyd.sim import det, det1, det2, motor, motor1, motor2, motor3, noisy_det, rand  # noqa: E402  (see above)
 
 from bluefleet.acquisition.adaptive.ends import FromRecommender, ToRecommender  # noqa: E402  (see above)
 from bluefleet.acquisition.adaptive.plan import adaptive_plan  # noqa: E402  (see above)
@@ -38,7 +38,9 @@ __all__ = [
     "motor",
     "motor1",
     "motor2",
+    "motor3",
     "noisy_det",
+    "rand",
     "reload_devices",
     "to_recommender",
 ]

@@ -30,6 +30,8 @@ class Declared:
     device_class: str
     prefix: str
     made_from: str = field(repr=False)
+    #: Read at both ends of each run. No reason to load the device anew.
+    baseline: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -92,5 +94,12 @@ def _items(path: Path) -> dict[str, tuple[Declared, SearchResult]]:
             [facts.get(key) for key in ("device_class", "prefix", "args", "kwargs")], sort_keys=True, default=str
         )
         name = str(facts["name"])
-        items[name] = (Declared(name, str(facts["device_class"]), str(facts.get("prefix") or ""), made_from), found)
+        declared = Declared(
+            name,
+            str(facts["device_class"]),
+            str(facts.get("prefix") or ""),
+            made_from,
+            baseline=facts.get("baseline") is True,
+        )
+        items[name] = (declared, found)
     return items

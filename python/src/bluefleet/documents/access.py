@@ -1,4 +1,5 @@
-"""Who may do what with the topics, for those who log in: sinks read and write dead letters, listeners only read."""
+"""Who may do what with the topics, for those who log in: sinks read and write dead letters, listeners only read,
+forwarders of terminals only write documents."""
 
 # confluent_kafka.admin is public, and does not say so in the way pyright looks for.
 # pyright: reportPrivateImportUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 SINK = "sink"
 LISTENER = "listener"
+TERMINAL = "terminal"
 
 
 def rules(settings: Settings) -> list[AclBinding]:
@@ -34,6 +36,7 @@ def rules(settings: Settings) -> list[AclBinding]:
         (LISTENER, topic, settings.topic, read),
         (LISTENER, topic, settings.dead_topic, read),
         (LISTENER, group, "*", read),
+        (TERMINAL, topic, settings.topic, write),
     ]
     return [
         AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW)

@@ -2,8 +2,8 @@
 
 `python -m bluefleet.documents.forwarder`
 
-It finds every `<writer>.sqlite` in the spool folder, runs a lane for each, and looks after those whose writer died:
-their open runs are closed with a stop document. It says how it is on its status port:
+It finds every `<writer>.sqlite` in the spool folder and in those just below it, runs a lane for each, and looks after
+those whose writer died: their open runs are closed with a stop document. It says how it is on its status port:
 
     /status         backlog of each writer, and whether Kafka takes documents
     /runs/RUN       what the spools hold of a run (uid, its beginning, scan id, or -1 for the last)
@@ -57,7 +57,7 @@ class Forwarder:
         self._patience = Patience(self._stopping)
         self._topics_made = threading.Event()
         self._letters = DeadLetterBox(settings, self._stopping)
-        replay = Replay(settings, self._letters, self._spools)
+        replay = Replay(settings, self._letters, settings.spools)
         self.status_server = StatusServer(
             settings.status_port,
             {
@@ -80,11 +80,11 @@ class Forwarder:
         topics.start()
         self._letters.start()
         while not self._stopping.is_set():
-            for path in self._spools():
+            for path in self._settings.spools():
                 try:
                     self._look_after(path)
                 except (DocumentError, sqlite3.Error) as error:
-                    logger.error("%s: %s", path.stem, error)
+                    logger.error("%s: %s", self._name(path), error)
             self._looked_at = time.monotonic()
             self._stopping.wait(LOOK_EVERY)
         for thread in (topics, self._letters, *self._lanes.values()):
@@ -101,7 +101,7 @@ class Forwarder:
 
     def status(self, _rest: str = "") -> dict[str, Any]:
         """Backlog and trouble of each writer."""
-        writers = {path.stem: self._writer_status(path) for path in self._spools()}
+        writers = {self._name(path): self._writer_status(path) for path in self._settings.spools()}
         unmade = f"topic {self._settings.topic} is not made yet"
         problems = [f"{name}: {writer['trouble']}" for name, writer in writers.items() if writer["trouble"]]
         problems += [
@@ -122,13 +122,13 @@ class Forwarder:
 
     def run_in_spool(self, reference: str) -> dict[str, Any]:
         """What the spools hold of a run."""
-        path, run = find_run(self._spools(), reference)
-        return spool_digest(path, run).model_dump() | {"writer": path.stem}
+        path, run = find_run(self._settings.spools(), reference)
+        return spool_digest(path, run).model_dump() | {"writer": self._name(path)}
 
     def run_in_kafka(self, reference: str) -> dict[str, Any]:
         """What Kafka holds of a run. A full uid is looked for in the whole topic when no spool knows it any more."""
         try:
-            path, run = find_run(self._spools(), reference)
+            path, run = find_run(self._settings.spools(), reference)
         except RunNotFound:
             if len(reference) < UID_LENGTH:
                 raise
@@ -140,13 +140,16 @@ class Forwarder:
 
     def _make_topics(self) -> None:
         """Before anybody has written anything: who listens on a new site hears of the first run as it happens."""
+        if not self._settings.makes_topics:
+            self._topics_made.set()
+            return
         retention = self._settings.kafka_retention_bytes
         with contextlib.suppress(Stopping):
             self._patience.until_available(lambda: ensure_topics(self._settings, retention_bytes=retention))
             self._topics_made.set()
 
-    def _spools(self) -> list[Path]:
-        return sorted(self._settings.spool_dir.glob("*.sqlite"))
+    def _name(self, path: Path) -> str:
+        return self._settings.writer_of(path)
 
     def _look_after(self, path: Path) -> None:
         connection = spool_store.connect(path)
@@ -159,14 +162,15 @@ class Forwarder:
 
     def _keep_lane(self, path: Path) -> None:
         """Each spool has a lane that is alive."""
-        old = self._lanes.get(path.stem)
+        name = self._name(path)
+        old = self._lanes.get(name)
         if old is not None and (old.is_alive() or self._stopping.is_set()):
             return
         trouble = ""
         if old is not None:
             trouble = "its lane ended where it should not (the log says how); it was begun again"
-            logger.error("%s: %s", path.stem, trouble)
-        lane = self._lanes[path.stem] = Lane(path, self._settings, self._stopping, trouble=trouble)
+            logger.error("%s: %s", name, trouble)
+        lane = self._lanes[name] = Lane(path, self._settings, self._stopping, trouble=trouble)
         lane.start()
 
     def _close_for_dead_writer(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -184,14 +188,14 @@ class Forwarder:
     def _prune(self, path: Path, connection: sqlite3.Connection) -> None:
         now = time.time()
         pressed = measure(connection, path, self._settings.spool_limit_bytes).fraction > PRESSED
-        if not pressed and now - self._pruned_at.get(path.stem, 0.0) < PRUNE_EVERY:
+        if not pressed and now - self._pruned_at.get(self._name(path), 0.0) < PRUNE_EVERY:
             return
         before = now if pressed else now - self._settings.keep_days * 86400
         if spool_store.prune(connection, delivered_before=before, documents=PRUNE_AT_ONCE) < PRUNE_AT_ONCE:
-            self._pruned_at[path.stem] = now
+            self._pruned_at[self._name(path)] = now
 
     def _writer_status(self, path: Path) -> dict[str, Any]:
-        lane = self._lanes.get(path.stem)
+        lane = self._lanes.get(self._name(path))
         try:
             with contextlib.closing(spool_store.connect(path)) as connection:
                 waiting = spool_store.backlog(connection)

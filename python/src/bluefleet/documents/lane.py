@@ -36,7 +36,7 @@ class Lane(threading.Thread):
         self, path: Path, settings: ForwarderSettings, stopping: threading.Event, *, trouble: str = ""
     ) -> None:
         super().__init__(name=f"lane-{path.stem}", daemon=True)
-        self.writer = path.stem
+        self.writer = settings.writer_of(path)
         self.trouble = trouble
         self.delivered_at = 0.0
         self._path = path
@@ -57,8 +57,9 @@ class Lane(threading.Thread):
             pause = 0.1 if time.monotonic() - began > 2 * BACK_OFF else min(BACK_OFF, pause * 2)
 
     def _deliver_until_trouble(self) -> None:
-        ensure_topics(self._settings, retention_bytes=self._settings.kafka_retention_bytes)
-        unmark_lost(self._path.parent.glob("*.sqlite"), end_of_topic, self._settings)
+        if self._settings.makes_topics:
+            ensure_topics(self._settings, retention_bytes=self._settings.kafka_retention_bytes)
+        unmark_lost(self._settings.spools(), end_of_topic, self._settings)
         connection = spool_store.connect(self._path)
         delivery = Delivery(self._settings, self._stopping)
         try:

@@ -62,10 +62,23 @@ class Settings(BaseModel):
 class ForwarderSettings(Settings):
     """Of the forwarder."""
 
-    spool_dir: Path = Field(default=Path("/spool"), description="folder of the spools")
+    spool_dir: Path = Field(
+        default=Path("/spool"), description="folder of the spools, or of one folder for each person"
+    )
+    makes_topics: bool = Field(
+        default=True, description="whether it may make topics; where not, another forwarder does"
+    )
     keep_days: float = Field(default=7.0, ge=0, description="how long delivered documents stay in the spool")
     spool_limit_bytes: int = Field(default=20 * GIB, gt=0, description="size at which a spool is full")
     kafka_retention_bytes: int = Field(default=50 * GIB, gt=0, description="size of the topic; time is no limit")
+
+    def spools(self) -> list[Path]:
+        """Every spool that there is."""
+        return sorted([*self.spool_dir.glob("*.sqlite"), *self.spool_dir.glob("*/*.sqlite")])
+
+    def writer_of(self, spool: Path) -> str:
+        """Whose spool that is, by its place: two people may have spools of one name."""
+        return spool.relative_to(self.spool_dir).with_suffix("").as_posix()
 
 
 class MongoSettings(Settings):

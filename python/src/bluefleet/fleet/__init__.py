@@ -13,7 +13,7 @@ from bluefleet.fleet._actor_wire import (
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call
-from bluefleet.fleet._devices import database, devices_report, join
+from bluefleet.fleet._devices import devices_report, join
 from bluefleet.fleet._doctor import Check, DoctorReport, doctor, report_of
 from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
@@ -140,7 +140,6 @@ __all__ = [
     "clear",
     "container_spec",
     "cordon",
-    "database",
     "devices_report",
     "disable",
     "doctor",

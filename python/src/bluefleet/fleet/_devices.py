@@ -2,10 +2,8 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from bluefleet.fleet._connections import unreachable
 from bluefleet.fleet._overrides import Overrides
@@ -15,37 +13,10 @@ from bluefleet.fleet._report import DeviceEntry, DevicesReport, DevicesResult, D
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
 from bluefleet.fleet._whole_file import write_whole
-from bluefleet.model import PlacedDevice, Site
+from bluefleet.model import Site, device_database
 
 # Seconds between two looks at a worker that is busy. Each look costs the queue a millisecond.
 _LOOK_AGAIN = 2.0
-
-
-def database(site: Site) -> str:
-    """The text of the device database. The same site always gives the same text: no times in it."""
-    items = {placed.device.name: _item(placed) for placed in site.placed_devices()}
-    return json.dumps(items, indent=2, sort_keys=True) + "\n"
-
-
-def _item(placed: PlacedDevice) -> dict[str, Any]:
-    device, instance, node = placed.device, placed.instance, placed.node
-    item: dict[str, Any] = {
-        "_id": device.name,
-        "name": device.name,
-        "type": "HappiItem" if device.prefix is None else "OphydItem",
-        "device_class": device.class_path,
-        "args": [] if device.prefix is None else ["{{prefix}}"],
-        "kwargs": {"name": "{{name}}", **device.arguments},
-        "active": True,
-        "documentation": f"{instance.name} on {node.name}",
-        "node": node.name,
-        "instance": instance.name,
-    }
-    if device.prefix is not None:
-        item["prefix"] = device.prefix
-    if instance.channel_access_port is not None:
-        item["channel_access"] = f"{node.address}:{instance.channel_access_port}"
-    return item
 
 
 def sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
@@ -53,7 +24,7 @@ def sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
 
     What the worker can't load now is marked as pending; on the manager a unit waits for that mark, and calls `join`.
     """
-    text = database(site)
+    text = device_database(site)
     written = _differs(settings.devices_file, text)
     if written and not check:
         write_whole(settings.devices_file, text)
@@ -105,7 +76,7 @@ def devices_status(site: Site, settings: Settings, *, deadline: float) -> Device
         state = queue.state()
     except QueueError as error:
         return DevicesStatus(state="unknown", detail=str(error), declared=declared, pending=[])
-    text = database(site)
+    text = device_database(site)
     told = not _differs(settings.devices_file, text) and _was_told(settings, text)
     found = _compare(site, state, told=told)
     # What a closed environment left behind says nothing about now.

@@ -4,6 +4,7 @@ Nothing here reads a file or talks to a machine; `bluefleet.site_file` reads, `b
 """
 
 from bluefleet.model._device import Device
+from bluefleet.model._device_database import device_database
 from bluefleet.model._instance import Actor, Health, Instance, Nfs, Port, Tmpfs, Twin, Ulimit, Volume
 from bluefleet.model._names import DeviceName, HostName, InstanceName, SiteName
 from bluefleet.model._node import Host, Node, Transport
@@ -47,6 +48,7 @@ __all__ = [
     "Twin",
     "Ulimit",
     "Volume",
+    "device_database",
     "did_you_mean",
     "dotted",
     "schema_text",

@@ -24,3 +24,6 @@ class Device(Declared):
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="Further keyword arguments of the class; `name` is always passed"
     )
+    baseline: bool = Field(
+        default=False, description="Whether it is read when a run starts and when it ends, into the stream `baseline`"
+    )

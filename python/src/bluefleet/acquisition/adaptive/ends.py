@@ -69,7 +69,14 @@ class FromRecommender:
         address = settings.redis_address
         if address is None:
             return cls(None)
-        client = redis_client(address, settings.redis_password, deadline=ANSWER_WITHIN, patient=False)
+        client = redis_client(
+            address,
+            settings.redis_password,
+            username=settings.redis_username,
+            ca_file=settings.redis_ca_file,
+            deadline=ANSWER_WITHIN,
+            patient=False,
+        )
         return cls(Mailbox(client, load_site(settings.fleet_file).site, f"Redis at {address}"))
 
     def of(self, campaign: str) -> Recommendations:

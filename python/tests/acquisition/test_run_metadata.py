@@ -1,0 +1,63 @@
+"""What RunEngines of a site share, and what stays with each of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky.plans import count
+from ophyd.sim import det
+
+from bluefleet.acquisition.run_metadata import RunMetadata
+
+
+class Counting(dict[str, Any]):
+    """A store that counts by itself, as Redis does."""
+
+    def count_up(self, key: str) -> int:
+        self[key] = self.get(key, 0) + 1
+        return self[key]
+
+
+def run_engine(metadata: Any) -> RunEngine:
+    made = RunEngine(metadata)
+    made.scan_id_source = metadata.next_scan_id
+    return made
+
+
+def test_the_scan_id_goes_on_from_one_run_engine_to_the_next() -> None:
+    shared = Counting()
+    found: list[int] = []
+    for version in ("1", "2"):
+        engine = run_engine(RunMetadata(shared, {"versions": {"bluesky": version}}))
+        engine(count([det]), lambda _, document: found.append(document["scan_id"]) if "scan_id" in document else None)
+    assert found == [1, 2]
+    assert shared == {"scan_id": 2}, "which versions a process has is its own"
+
+
+def test_run_engines_that_start_at_once_get_different_scan_ids() -> None:
+    shared = Counting()
+    one, other = RunMetadata(shared, {}), RunMetadata(shared, {})
+    mine, theirs = one.next_scan_id(), other.next_scan_id()
+    other["scan_id"] = theirs
+    one["scan_id"] = mine
+    assert (one["scan_id"], other["scan_id"], one.next_scan_id()) == (1, 2, 3)
+
+
+def test_what_a_person_writes_is_everybodys() -> None:
+    shared = Counting()
+    one = RunMetadata(shared, {"site": "lab"})
+    one["sample"] = "Fe foil"
+    one["scan_id"] = 100
+    assert shared == {"sample": "Fe foil", "scan_id": 100}
+    assert one.next_scan_id() == 101
+    assert dict(one) == {"site": "lab", "sample": "Fe foil", "scan_id": 101}
+    del one["sample"]
+    assert "sample" not in shared
+
+
+def test_without_a_store_that_counts_it_counts_itself() -> None:
+    one = RunMetadata({}, {})
+    for expected in (1, 2):
+        one["scan_id"] = one.next_scan_id()
+        assert one["scan_id"] == expected

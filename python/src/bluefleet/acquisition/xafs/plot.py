@@ -20,6 +20,9 @@ AVERAGE = "average"
 class AveragePlot:
     """A RunEngine callback that keeps a figure up to date: a panel for each spectrum of the mode."""
 
+    # A terminal calls it in the thread that owns the windows.
+    draws = True
+
     def __init__(self, figure: Figure | None = None, interval: float = DRAW_INTERVAL) -> None:
         """Without a figure, pyplot makes a window when the first run starts."""
         self.figure = figure

@@ -10,7 +10,8 @@ import yaml
 from bluefleet.inventory import Entry, Finding, Group, Inventory, is_template
 from bluefleet.rehearsal._addresses import Readdressed, Subnet
 from bluefleet.rehearsal._instances import file_servers, not_to_be_rehearsed, rehearsed
-from bluefleet.rehearsal._variables import ASKS, INVENTORY, asks_others, beside_the_site, is_taken, why_left
+from bluefleet.rehearsal._templates import ASKS, asks_others
+from bluefleet.rehearsal._variables import INVENTORY, beside_the_site, is_taken, why_left
 from bluefleet.rehearsal._virtual import MADE
 
 _ADDRESSED = (*MADE, "epics_clients")

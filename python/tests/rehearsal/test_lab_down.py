@@ -128,3 +128,23 @@ def test_a_rehearsal_goes_with_its_state_and_the_sites_stays(checkout: Checkout)
     assert "-i .cache/rehearsal/mysite " in checkout.asked
     assert not folder.exists()
     assert (site / ".state" / "pki" / "ca.key").exists()
+
+
+def test_a_rehearsal_ends_as_it_was_made_when_its_site_is_gone(checkout: Checkout) -> None:
+    site = checkout.inventory("example", "inventories/mysite")
+    folder = checkout.rehearse(site)
+    shutil.rmtree(site)
+    done = checkout.lab("down", Path("inventories/mysite"))
+    assert done.returncode == 0, done.stderr
+    assert "-i .cache/rehearsal/mysite " in checkout.asked
+    assert not folder.exists()
+
+
+def test_the_rehearsal_of_another_site_of_that_name_stays(checkout: Checkout) -> None:
+    site = checkout.inventory("example", "inventories/mysite")
+    folder = checkout.rehearse(site)
+    done = checkout.lab("down", checkout.inventory("example", "elsewhere/mysite"))
+    assert done.returncode == 2
+    assert f"make lab-down INVENTORY={site}" in done.stderr
+    assert checkout.asked == ""
+    assert (folder / ".state" / "pki" / "ca.key").exists()

@@ -5,7 +5,19 @@ and none of its addresses is in the new one.
 """
 
 from bluefleet.rehearsal._addresses import Subnet
-from bluefleet.rehearsal._folder import NotARehearsal, addresses_in, folder_of, write
+from bluefleet.rehearsal._folder import NotARehearsal, addresses_in, folder_of, made_before, write
 from bluefleet.rehearsal._rehearsal import Left, Rehearsal, rehearse
+from bluefleet.rehearsal._virtual import not_virtual
 
-__all__ = ["Left", "NotARehearsal", "Rehearsal", "Subnet", "addresses_in", "folder_of", "rehearse", "write"]
+__all__ = [
+    "Left",
+    "NotARehearsal",
+    "Rehearsal",
+    "Subnet",
+    "addresses_in",
+    "folder_of",
+    "made_before",
+    "not_virtual",
+    "rehearse",
+    "write",
+]

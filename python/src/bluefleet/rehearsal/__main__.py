@@ -1,6 +1,7 @@
 """`python -m bluefleet.rehearsal inventories/mysite`: the folder of its rehearsal, on stdout; all else is told on stderr.
 
-A virtual laboratory needs no rehearsal, and is its own. Exit code 2: there can be none, and no host was touched.
+An inventory with a hypervisor needs no rehearsal, and is its own, if each of its hosts is virtual. Exit code 2: there can be none, and
+no host was touched.
 """
 
 import argparse
@@ -9,7 +10,17 @@ from pathlib import Path
 
 from bluefleet.checkout import find_checkout, find_inventory, is_inventory
 from bluefleet.inventory import Finding, Inventory, validate_inventory
-from bluefleet.rehearsal import NotARehearsal, Rehearsal, Subnet, addresses_in, folder_of, rehearse, write
+from bluefleet.rehearsal import (
+    NotARehearsal,
+    Rehearsal,
+    Subnet,
+    addresses_in,
+    folder_of,
+    made_before,
+    not_virtual,
+    rehearse,
+    write,
+)
 
 SUBNET = "172.30.78.0/24"
 _REFUSED = 2
@@ -23,27 +34,42 @@ def main() -> int:
     parser.add_argument(
         "--left", action="store_true", help="tell only what the rehearsal leaves out, and write nothing"
     )
+    parser.add_argument(
+        "--made",
+        action="store_true",
+        help="the rehearsal as it was made last, if there is one: the inventory is not read",
+    )
     wanted = parser.parse_args()
     checkout, folder = find_checkout(), find_inventory(wanted.inventory)
+    try:
+        if wanted.made and (made := made_before(folder, checkout)):
+            sys.stdout.write(f"{made}\n")
+            return 0
+        return _make(wanted, folder, checkout)
+    except (NotARehearsal, ValueError) as error:
+        return _refuse(str(error))
+
+
+def _make(wanted: argparse.Namespace, folder: Path, checkout: Path) -> int:
     if not is_inventory(folder):
         return _refuse(f"{folder} is no inventory: no hosts.yml is in it")
     site = Inventory(folder)
-    if site.members("hypervisor"):
+    laboratory = Inventory(checkout / "inventories" / "lab")
+    has_hypervisor = bool(site.members("hypervisor"))
+    findings = validate_inventory(folder, checkout)
+    if has_hypervisor and not findings:
+        findings = list(not_virtual(site, laboratory))
+    if findings:
+        return _refuse_all(findings, folder)
+    if has_hypervisor:
         sys.stdout.write(f"{folder}\n")
         return 0
-    if findings := validate_inventory(folder, checkout):
-        return _refuse_all(findings, folder)
     target = folder_of(folder.name, checkout)
-    laboratory = Inventory(checkout / "inventories" / "lab")
-    try:
-        made = rehearse(site, laboratory, checkout, Subnet(wanted.subnet), addresses_in(target))
-        if made.findings:
-            return _refuse_all(made.findings, folder)
-        if not wanted.left:
-            write(made, target)
-    except (NotARehearsal, ValueError) as error:
-        return _refuse(str(error))
+    made = rehearse(site, laboratory, checkout, Subnet(wanted.subnet), addresses_in(target))
+    if made.findings:
+        return _refuse_all(made.findings, folder)
     if not wanted.left:
+        write(made, target)
         _tell_hosts(made)
     _tell_left(made)
     sys.stdout.write(f"{target}\n")

@@ -45,6 +45,18 @@ def refuse_another(folder: Path, source: Path) -> None:
         )
 
 
+def made_before(source: Path, checkout: Path) -> Path | None:
+    """The rehearsal of an inventory as it was made last, whatever became of the inventory; None when there is none.
+
+    Raises NotARehearsal when another inventory's is in its place.
+    """
+    folder = folder_of(source.name, checkout)
+    if not (folder / "hosts.yml").is_file():
+        return None
+    refuse_another(folder, source)
+    return folder
+
+
 def write(rehearsal: Rehearsal, folder: Path) -> bool:
     """Write the files of a rehearsal, and take away those that it no longer has; say whether anything changed.
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from bluefleet.inventory import Entry, Finding, line_at
 from bluefleet.model import TWIN_REMEDY
-from bluefleet.rehearsal._variables import asks_others
+from bluefleet.rehearsal._templates import asks_others
 
 
 def not_to_be_rehearsed(host: str, entry: Entry, built: Collection[str]) -> Iterator[Finding]:

@@ -10,10 +10,10 @@ import yaml
 from bluefleet.inventory import Entry, Finding, Group, Inventory, is_template
 from bluefleet.rehearsal._addresses import Readdressed, Subnet
 from bluefleet.rehearsal._instances import file_servers, not_to_be_rehearsed, rehearsed
-from bluefleet.rehearsal._variables import ASKS, INVENTORY, asks_others, beside_the_site, is_taken, why_left
+from bluefleet.rehearsal._templates import ASKS, asks_others
+from bluefleet.rehearsal._variables import INVENTORY, beside_the_site, is_taken, why_left
+from bluefleet.rehearsal._virtual import MADE
 
-# Hosts that are made; of those in `epics_clients` only an address counts.
-MADE = ("manager", "acquisition", "data", "desktops", "nodes")
 _ADDRESSED = (*MADE, "epics_clients")
 # The rehearsal has its own.
 _OWN_GROUPS = ("hypervisor", "image_builder")

@@ -4,7 +4,6 @@ What is in neither list stays behind too: a variable has to be known to be harml
 """
 
 import re
-from typing import Any, cast
 
 _MACHINE = "virtual hosts share the kernel of this machine, which it would change"
 _STORAGE = "the site's storage is not here"
@@ -100,24 +99,6 @@ _FREE_PREFIX = "local_"
 # Where the site's inventory is, for templates that name files beside it.
 INVENTORY = "local_rehearsed_inventory"
 _INVENTORY_DIR = re.compile(r"(?<![\w.'\"])inventory_dir\b|(?<=\.)inventory_dir\b|(?<=\[['\"])inventory_dir(?=['\"]\])")
-# What looks things up on this machine; others run programs, or ask servers of the site.
-_LOOKUP = re.compile(r"\b(?:lookup|query|q)\(\s*['\"](?:ansible\.builtin\.)?([\w.]+)")
-_ANY_LOOKUP = re.compile(r"\b(?:lookup|query|q)\(")
-_LOCAL_LOOKUPS = frozenset({
-    "dict", "env", "file", "fileglob", "first_found", "items", "sequence", "template", "vars", "varnames",
-})  # fmt: skip
-ASKS = "its template may ask the site for the value"
-
-
-def asks_others(value: Any) -> bool:
-    """Whether a template in the value may reach beyond this machine when it is filled in."""
-    if isinstance(value, str):
-        # A lookup whose name is not written out can be any.
-        named = [found in _LOCAL_LOOKUPS for found in _LOOKUP.findall(value)]
-        return not all(named) or len(named) != len(_ANY_LOOKUP.findall(value))
-    if isinstance(value, dict):
-        return any(asks_others(each) for each in cast("dict[Any, Any]", value).values())
-    return isinstance(value, list) and any(asks_others(each) for each in cast("list[Any]", value))
 
 
 def is_taken(name: str) -> bool:

@@ -182,7 +182,7 @@ def test_status_is_watched_until_ctrl_c(one: str, monkeypatch: pytest.MonkeyPatc
         if next(pauses, "over") == "over":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("bluefleet.cli.status.time.sleep", pause)
+    monkeypatch.setattr("bluefleet.cli.status.sleep", pause)
     done = bluefleet("status", "--watch", "--json", "--category", "camera")
     assert done.exit_code == 0
     looks = [json.loads(line) for line in done.stdout.splitlines()]

@@ -224,12 +224,14 @@ def test_it_goes_on_while_somebody_holds_the_state_file_and_mends_afterwards(
         with closing(sqlite3.connect(settings.state_file, isolation_level=None)) as held:
             held.execute("BEGIN EXCLUSIVE")
             docker("kill", f"bluefleet-{word}")
-            service.until(lambda: any("locked" in one for one in service.get("/status")["problems"]), within=45)
+            service.until(
+                lambda: any("others have been writing" in one for one in service.get("/status")["problems"]), within=45
+            )
             # It looks all the same.
             service.until(lambda: service.instance(word)["state"] == "exited", within=45)
             assert seen.ids() == {}
             refused = service.http.post("/stop", json={"who": "ada", "targets": [word]})
-            assert (refused.status_code, "locked" in refused.json()["error"]["what"]) == (503, True)
+            assert (refused.status_code, "others have been writing" in refused.json()["error"]["what"]) == (503, True)
             held.execute("ROLLBACK")
         service.until(lambda: f"bluefleet-{word}" in seen.ids())
         service.until(lambda: service.get("/status")["problems"] == [])

@@ -1,6 +1,6 @@
 """`bluefleet status`: every node and instance, worst first."""
 
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -71,7 +71,7 @@ def status(
     try:
         while watch:
             _print(found, as_json=as_json, afresh=True)
-            time.sleep(every)
+            sleep(every)
             found = look()
     except KeyboardInterrupt:
         pass

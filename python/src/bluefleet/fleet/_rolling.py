@@ -45,6 +45,8 @@ class Held(Exception):
         super().__init__(why)
 
 
+# What the health of an instance is that is well: nothing checks it, or what does is content.
+_WELL = {"", "healthy"}
 # Overrides that say which spec an instance has.
 _VERSIONS = {"pinned", "rolled-back"}
 
@@ -226,7 +228,7 @@ class _Instance:
             on_refused=lambda _: self._take_back(change),
         )
         done = await doing.do(self._engine, steps)
-        return done if steps or after.stopped else await self._wait()
+        return done if steps or after.stopped else await self._wait(after.spec)
 
     def _take_back(self, change: Change) -> None:
         """A plan took it meanwhile: it stays as it was, and so does what is desired of it."""
@@ -239,17 +241,28 @@ class _Instance:
 
     def _note_what_runs(self) -> None:
         """What was applied before anybody noted such things can be brought back, too."""
-        spec, there, call = self._before.spec, self._container, self._work.call
-        if there is not None and there.running and there.labels.get(SPEC_LABEL) == spec.sha256:
-            note(self._work.state, self._node.name, self._name, spec, who=call.who, verb=call.verb)
+        spec, there = self._before.spec, self._container
+        if (
+            there is not None
+            and there.running
+            and there.health in _WELL
+            and there.labels.get(SPEC_LABEL) == spec.sha256
+        ):
+            self._note(spec)
 
-    async def _wait(self) -> list[StepResult]:
+    def _note(self, spec: ContainerSpec) -> None:
+        call = self._work.call
+        note(self._work.state, self._node.name, self._name, spec, who=call.who, verb=call.verb)
+
+    async def _wait(self, spec: ContainerSpec) -> list[StepResult]:
         """It is what it should be; the next one still waits until it is well, too."""
         labels = labels_of(self._work.site, self._node)
         within = self._work.call.healthy_within
         trouble = await settled(self._engine, self._name, labels, within=within, anew=False)
-        step = Step("wait", self._name, "it is what it should be")
-        return [result(step, "failed", trouble)] if trouble else []
+        if trouble:
+            return [result(Step("wait", self._name, "it is what it should be"), "failed", trouble)]
+        self._note(spec)
+        return []
 
 
 async def _tidy(work: _Work, node: Node, engine: Engine, used: set[str]) -> None:

@@ -1,6 +1,7 @@
 """What the verbs of the fleet have in common: the site file, the exit codes, colours of states."""
 
 import asyncio
+import signal
 from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias, TypeVar
@@ -119,14 +120,24 @@ def with_state() -> Generator[None, None, None]:
 
 
 def run(work: Coroutine[Any, Any, _T], unfinished: str) -> _T:
-    """Run it; Ctrl-C ends the command and says what is half done."""
+    """Run it; Ctrl-C, or a link that breaks, ends the command and says what is half done."""
     try:
         with with_state():
-            return asyncio.run(work)
-    except KeyboardInterrupt as error:
+            return asyncio.run(_until_told(work))
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
         typer.echo(f"interrupted: {unfinished}", err=True)
         answer_error("interrupted", "this command", unfinished)
         raise typer.Exit(DEGRADED) from error
+
+
+async def _until_told(work: Coroutine[Any, Any, _T]) -> _T:
+    """Let it clean up whoever ends it: a terminal that is closed, or the manager that shuts down."""
+    task = asyncio.current_task()
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        # Who ignores it (nohup) has a reason.
+        if task is not None and signal.getsignal(number) is signal.SIG_DFL:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await work
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -84,7 +84,8 @@ def reboot(
     soft = None if hard else _by_caller()
     found = run(
         do(site, settings, chosen, call, soft=soft),
-        "what was told to reboot, or lost its power, does; `bluefleet status` says what is back",
+        "what was told to reboot does, and what lost its power has it again unless it is said above; "
+        "`bluefleet status` says what is back",
     )
     show(found, as_json=as_json)
 

@@ -74,6 +74,10 @@ async def reboot(
                 name=node.name, error=str(error), remedy=f"`bluefleet reboot --hard {node.name}` cuts power"
             )
         except PowerFailed as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # Nobody will see the report.
+                call.progress(f"{node.name}: {error}. {error.remedy}")
             return NodeResult(name=node.name, error=str(error), remedy=error.remedy)
         return await _back(site, node, settings, before, call.deadline)
 

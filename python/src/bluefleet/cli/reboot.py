@@ -105,12 +105,9 @@ def _by_caller() -> "Soft":
     from bluefleet.cli._caller import answered, asking
     from bluefleet.fleet import SoftFailed
 
-    one_at_a_time = asyncio.Lock()
-
     async def soft(node: "Node") -> None:
-        async with one_at_a_time:
-            typer.echo(asking(node.name))
-            wrong = answered(await asyncio.to_thread(sys.stdin.readline))
+        typer.echo(asking(node.name))
+        wrong = answered(await asyncio.to_thread(sys.stdin.readline))
         if wrong:
             raise SoftFailed(wrong)
 

@@ -18,6 +18,7 @@ from bluefleet.fleet import (
     SelectionInvalid,
     Settings,
     State,
+    _rolling,
     apply,
     clear,
     cordon,
@@ -190,6 +191,27 @@ def test_rollback_goes_further_back_only_when_asked(
     end = rolled_back(site, settings, a, further=True)
     assert (end.ok, end.nodes[0].steps[0].outcome) == (False, "refused")
     assert "no earlier spec" in end.nodes[0].steps[0].detail
+
+
+def test_a_rollback_that_ends_while_it_is_noted_leaves_nothing_of_it(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = f"{word}-a"
+    applied(make_site({"node1": [sleeper(a, user="1")]}), settings)
+    site = make_site({"node1": [sleeper(a, user="2")]})
+    applied(site, settings)
+    with monkeypatch.context() as patch:
+        # As Ctrl-C does between two statements.
+        patch.setattr(_rolling, "withdraw_since", cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            rolled_back(site, settings, a)
+    assert (kinds(settings), user(seen, a)) == ([], "2")
+    assert rolled_back(site, settings, a).ok
+    assert user(seen, a) == "1"
+
+
+def cancelled(*_: object) -> None:
+    raise asyncio.CancelledError
 
 
 def test_a_twin_is_nothing_to_roll_back_to(make_site: MakeSite, settings: Settings, seen: Seen, word: str) -> None:

@@ -69,13 +69,12 @@ def previous(state: State, node: str, instance: str, desired: str) -> Applied | 
     return standing[-1] if standing else None
 
 
-def withdraw_since(state: State, node: str, applied: Applied) -> None:
-    """Whatever came after it will not be brought back. Raises StateUnusable."""
-    with state.writing() as connection:
-        connection.execute(
-            "UPDATE applied SET withdrawn = 1 WHERE node = ? AND instance = ? AND id > ?",
-            (node, applied.instance, applied.id),
-        )
+def withdraw_since(connection: sqlite3.Connection, node: str, applied: Applied) -> None:
+    """Whatever came after it will not be brought back, once the transaction is kept."""
+    connection.execute(
+        "UPDATE applied SET withdrawn = 1 WHERE node = ? AND instance = ? AND id > ?",
+        (node, applied.instance, applied.id),
+    )
 
 
 def on_node(state: State, node: str) -> list[Applied]:

@@ -9,7 +9,7 @@ from bluefleet.fleet._applied import Applied, forget, note, on_node, surplus, wi
 from bluefleet.fleet._call import Call, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
-from bluefleet.fleet._overrides import Override, Overrides, put, remove
+from bluefleet.fleet._overrides import Override, Overrides, put_within, remove_within
 from bluefleet.fleet._plan import Step, plan
 from bluefleet.fleet._render import endpoint, registry_login
 from bluefleet.fleet._render import selection as labels_of
@@ -214,10 +214,12 @@ class _Instance:
                 login = registry_login(work.site, work.settings)
                 await self._engine.ensure_image(after.spec.reference, after.spec.digest, login)
         self._note_what_runs()
-        put(work.state, change.put)
-        remove(work.state, change.taken)
-        if change.back is not None:
-            withdraw_since(work.state, node.name, change.back)
+        # All or nothing: rolled back, and what was rolled back from still standing, `--further` would go forward to it.
+        with work.state.writing() as connection:
+            put_within(connection, change.put)
+            remove_within(connection, change.taken)
+            if change.back is not None:
+                withdraw_since(connection, node.name, change.back)
         doing = Steps(
             work.site,
             node,
@@ -232,8 +234,9 @@ class _Instance:
 
     def _take_back(self, change: Change) -> None:
         """A plan took it meanwhile: it stays as it was, and so does what is desired of it."""
-        remove(self._work.state, change.put)
-        put(self._work.state, [one for one in self._before.overrides if one.kind in _VERSIONS])
+        with self._work.state.writing() as connection:
+            remove_within(connection, change.put)
+            put_within(connection, [one for one in self._before.overrides if one.kind in _VERSIONS])
 
     def _after(self, change: Change) -> Desired:
         overrides = self._overrides.changed(put=change.put, taken=change.taken, specs=change.specs)

@@ -22,6 +22,8 @@ SITE = Site.model_validate(
     }
 )
 
+NODES = ("node1", "node2")
+
 
 async def _work(chosen: Chosen) -> NodeResult:
     await asyncio.sleep(0.1)
@@ -42,6 +44,27 @@ def test_the_wait_for_another_operator_is_not_part_of_the_deadline(tmp_path: Pat
     (result,) = asyncio.run(results())
     assert result.error.startswith(said)
     assert bool(result.error) == bool(said)
+
+
+def test_what_goes_wrong_unexpectedly_on_a_node_is_told_and_ends_no_other(tmp_path: Path) -> None:
+    async def work(chosen: Chosen) -> NodeResult:
+        if chosen.node.name == "node1":
+            raise KeyError("what nobody thought of")
+        return await _work(chosen)
+
+    site = Site.model_validate({**SITE.model_dump(), "nodes": [{"name": n, "address": "127.0.0.1"} for n in NODES]})
+    settings = Settings(etc=tmp_path, lib=tmp_path)
+    first, second = asyncio.run(each_node(select(site), settings, Call("apply", who="ada"), work))
+    assert first.error.startswith("unexpected KeyError: 'what nobody thought of'")
+    assert second.ok
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, ValueError])
+def test_that_nobody_listens_any_more_ends_no_work(error: type[Exception]) -> None:
+    def gone(_: str) -> None:
+        raise error
+
+    Call("apply", who="ada", progress=gone).tell("node1: begins")
 
 
 def test_work_that_takes_too_long_is_told(tmp_path: Path) -> None:

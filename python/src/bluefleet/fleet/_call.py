@@ -1,8 +1,9 @@
 """One call of a verb that changes something: who asks, within which bounds, and the note of it in history."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,9 @@ from bluefleet.fleet._pace import at_pace
 from bluefleet.fleet._report import NodeResult
 from bluefleet.fleet._selection import Chosen, Selection
 from bluefleet.fleet._settings import Settings
-from bluefleet.fleet._state import State
+from bluefleet.fleet._state import State, StateUnusable
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
@@ -36,6 +39,12 @@ class Call:
     # How long a started instance may take to be healthy before it counts as failed.
     healthy_within: float = 90.0
     progress: Progress = _quiet
+
+    def tell(self, line: str) -> None:
+        """Tell the progress; that nobody listens any more ends no work in the middle."""
+        # ValueError: what it is written to is closed.
+        with suppress(OSError, ValueError):
+            self.progress(line)
 
 
 @dataclass(slots=True)
@@ -105,6 +114,16 @@ async def each_node(
                 name=name,
                 error=f"not done within {call.deadline:g} s; something may be half done",
                 remedy=f"`bluefleet apply {name}` finishes it",
+            )
+        except StateUnusable:
+            # Without the file of overrides nobody knows what is wanted, on any node.
+            raise
+        except Exception as error:
+            logger.exception("%s on %s", call.verb, name)
+            return NodeResult(
+                name=name,
+                error=f"unexpected {type(error).__name__}: {error}; something may be half done",
+                remedy=f"This is a defect of bluefleet: report it. `bluefleet status {name}` shows how the node is",
             )
 
     return await at_pace(one(chosen) for chosen in selection)

@@ -58,7 +58,7 @@ async def reboot(
             now = await _look(site, node, settings, within=_ANSWER if before.started is not None else _SLOW_ANSWER)
             now = before if now.started is None else now
             await _allow(Guard(site, settings, permitted=call.interrupt_runs), node, now)
-            call.progress(f"{node.name}: reboot: it is told to reboot")
+            call.tell(f"{node.name}: reboot: it is told to reboot")
             await soft(node)
             return now
 
@@ -78,7 +78,7 @@ async def reboot(
             if soft is not None:
                 before = await tell(node, soft, before)
             elif node.power is not None:
-                call.progress(f"{node.name}: reboot: {how}")
+                call.tell(f"{node.name}: reboot: {how}")
                 await cycle(node, node.power, settings)
         except Refused as error:
             return NodeResult(name=node.name, error=f"refused: {error}")
@@ -90,7 +90,7 @@ async def reboot(
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 # Nobody will see the report.
-                call.progress(f"{node.name}: {error}. {error.remedy}")
+                call.tell(f"{node.name}: {error}. {error.remedy}")
             return NodeResult(name=node.name, error=str(error), remedy=error.remedy)
         # What lost its power and answers was started anew; what was told goes down first.
         gone = soft is None and before.started is None

@@ -1,6 +1,5 @@
 """Change instances a few at a time, the next only when these are well, and stop at the first that does not get well."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +9,7 @@ from bluefleet.fleet._call import Call, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._overrides import Override, Overrides, put_within, remove_within
+from bluefleet.fleet._pace import all_ended
 from bluefleet.fleet._plan import Step, plan
 from bluefleet.fleet._render import endpoint, registry_login
 from bluefleet.fleet._render import selection as labels_of
@@ -155,7 +155,7 @@ async def _on_node(work: _Work, chosen: Chosen) -> NodeResult:
             _Instance(work, node, engine, overrides=overrides, before=one, container=there.get(one.spec.name))
             for one in wanted
         ]
-        found = await asyncio.gather(*(one.change() for one in instances))
+        found = await all_ended(one.change() for one in instances)
         steps = [step for ones in found for step in ones]
         if not work.call.dry_run and all(step.outcome == "done" for step in steps):
             await _tidy(work, node, engine, {container.digest for container in seen.containers})
@@ -284,7 +284,7 @@ async def _tidy(work: _Work, node: Node, engine: Engine, used: set[str]) -> None
             await engine.remove_image(reference, digest)
         except EngineError as error:
             # It is in use by something that is not this fleet's.
-            work.call.progress(f"{node.name}: image {reference} stays: {error.reason}")
+            work.call.tell(f"{node.name}: image {reference} stays: {error.reason}")
     forget(work.state, over)
 
 

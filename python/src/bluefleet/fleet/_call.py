@@ -54,14 +54,13 @@ class Record:
     ok: bool = True
     detail: list[str] = field(default_factory=list[str])
 
-    def nodes(self, results: Sequence[NodeResult]) -> None:
-        """Note what happened on each node."""
-        self.ok = self.ok and all(node.ok for node in results)
-        for node in results:
-            self.detail += [f"{node.name}: {words}" for words in (node.done, node.error) if words]
-            for step in node.steps:
-                words = f": {step.detail}" if step.detail else ""
-                self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")
+    def node(self, node: NodeResult) -> None:
+        """Note what happened on a node."""
+        self.ok = self.ok and node.ok
+        self.detail += [f"{node.name}: {words}" for words in (node.done, node.error) if words]
+        for step in node.steps:
+            words = f": {step.detail}" if step.detail else ""
+            self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")
 
 
 @contextmanager
@@ -84,9 +83,15 @@ def recorded(settings: Settings, call: Call, targets: Sequence[str], **options: 
 
 
 async def each_node(
-    selection: Selection, settings: Settings, call: Call, work: Callable[[Chosen], Awaitable[NodeResult]]
+    selection: Selection,
+    settings: Settings,
+    call: Call,
+    work: Callable[[Chosen], Awaitable[NodeResult]],
+    record: Record,
 ) -> list[NodeResult]:
     """Do it on all chosen nodes at once, on each with its lock held and within its deadline. None waits for another.
+
+    Each is noted in `record` as it ends: what was done stands there also when the rest is interrupted.
 
     The deadline is for the work: the wait for another operator is not part of it.
     """
@@ -126,4 +131,13 @@ async def each_node(
                 remedy=f"This is a defect of bluefleet: report it. `bluefleet status {name}` shows how the node is",
             )
 
-    return await at_pace(one(chosen) for chosen in selection)
+    async def noted(chosen: Chosen) -> NodeResult:
+        try:
+            found = await one(chosen)
+        except asyncio.CancelledError:
+            record.detail.append(f"{chosen.node.name}: interrupted; something may be half done")
+            raise
+        record.node(found)
+        return found
+
+    return await at_pace(noted(chosen) for chosen in selection)

@@ -106,8 +106,7 @@ async def reboot(
             dry_run=call.dry_run,
             progress=call.progress,
         )
-        results = await each_node(selection, settings, patient, lambda chosen: work(chosen.node))
-        record.nodes(results)
+        results = await each_node(selection, settings, patient, lambda chosen: work(chosen.node), record)
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": any(node.done for node in results)})
 

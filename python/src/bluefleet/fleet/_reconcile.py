@@ -17,7 +17,7 @@ from bluefleet.engine import SPEC_LABEL, Container, Deadlines, Engine, EngineErr
 from bluefleet.fleet import _history as history
 from bluefleet.fleet._applied import note
 from bluefleet.fleet._backoff import Backoff, Trouble
-from bluefleet.fleet._call import Call, each_node, recorded
+from bluefleet.fleet._call import Call, Record, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._overrides import Overrides
@@ -139,7 +139,7 @@ class Reconciler:
             await self._on_node(site, chosen, call, mended)
             return NodeResult(name=chosen.node.name)
 
-        for result in await each_node(Selection((chosen,), named=False), self._settings, call, work):
+        for result in await each_node(Selection((chosen,), named=False), self._settings, call, work, Record()):
             mended.busy = result.error
         return mended
 
@@ -189,7 +189,7 @@ class Reconciler:
             doing = Steps(site, node, self._settings, guard=guard, call=call, instances=by_name(wanted), settle=False)
             with recorded(self._settings, call, [f"{node.name}/{step.instance}" for step in steps]) as record:
                 mended.steps = await doing.do(engine, steps)
-                record.nodes([NodeResult(name=node.name, steps=mended.steps)])
+                record.node(NodeResult(name=node.name, steps=mended.steps))
                 record.detail += [
                     f"{node.name}/{one.instance}: try {one.tries} of {self._backoff.tries}, because {one.reason}"
                     for one in found.tried

@@ -91,7 +91,7 @@ async def rolling(
         try:
             while waiting:
                 batch = waiting.pop(0)
-                found = await each_node(batch, settings, call, lambda chosen: _on_node(work, chosen))
+                found = await each_node(batch, settings, call, lambda chosen: _on_node(work, chosen), record)
                 for node in found:
                     results[node.name] = _together(results.get(node.name), node)
                 reached += [name for chosen, node in zip(batch, found, strict=True) for name in _reached(chosen, node)]
@@ -99,7 +99,6 @@ async def rolling(
                     break
         finally:
             left = [name for batch in waiting for name in batch.names]
-            record.nodes(list(results.values()))
             record.detail += [f"not reached: {', '.join(left)}"] if left else []
     nodes = list(results.values())
     return RollingReport(

@@ -25,6 +25,18 @@ _PIPE_WIDTH = 1000
 
 _T = TypeVar("_T")
 
+
+def one_line(reason: str) -> str:
+    """A reason as it was typed; what would move the cursor of others' terminals ends the command with exit code 2."""
+    if not reason.isprintable():
+        refuse(
+            f"the reason has {next(one for one in reason if not one.isprintable())!r} in it, which can't be printed",
+            "--reason",
+            "Say it in one line of plain text",
+        )
+    return reason
+
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Targets: TypeAlias = Annotated[
     list[str] | None,
@@ -35,7 +47,9 @@ Categories: TypeAlias = Annotated[
 ]
 Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Everything, where no target is named.")]
 DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")]
-Reason: TypeAlias = Annotated[str, typer.Option("--reason", "-r", help="Why; status and history tell it.")]
+Reason: TypeAlias = Annotated[
+    str, typer.Option("--reason", "-r", callback=one_line, help="Why; status and history tell it.")
+]
 InterruptRuns: TypeAlias = Annotated[
     bool, typer.Option("--interrupt-runs", help="Also what takes an instance away from a plan that runs.")
 ]

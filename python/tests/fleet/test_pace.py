@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bluefleet.fleet._pace import at_pace
+from bluefleet.fleet._pace import all_ended, at_pace
 
 
 def test_what_came_of_it_is_in_order_and_few_begin_in_the_same_moment() -> None:
@@ -58,3 +58,19 @@ def test_an_interrupt_ends_what_was_begun_and_begins_nothing_more() -> None:
         asyncio.run(interrupted())
     assert ended
     assert len(ended) < 20
+
+
+def test_what_raises_lets_the_rest_end_first() -> None:
+    ended: list[str] = []
+
+    async def raises() -> str:
+        raise KeyError("first")
+
+    async def takes_longer() -> str:
+        await asyncio.sleep(0.01)
+        ended.append("second")
+        return "second"
+
+    with pytest.raises(KeyError):
+        asyncio.run(all_ended([raises(), takes_longer()]))
+    assert ended == ["second"]

@@ -2,11 +2,17 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bluefleet.fleet import Call, OperationReport, Settings, SoftFailed, State, history, reboot, select
 from bluefleet.model import Node, Site
@@ -83,6 +89,61 @@ def test_an_off_that_fails_is_not_followed_by_an_on(site: Site, settings: Settin
     assert "500" in report.nodes[0].error
     unit.broken = {"on"}
     assert "switched off, and not on again" in rebooted(site, settings).nodes[0].error
+
+
+class Outlet:
+    """A power driver that is a command; it writes what it was asked, and can be made to fail."""
+
+    def __init__(self, folder: Path, body: str = "") -> None:
+        self.said = folder / "said"
+        self.script = folder / "outlet"
+        self.script.write_text(f"#!/bin/sh\necho $1 >> {self.said}\n{body}\n")
+        self.script.chmod(0o755)
+
+    def site(self, **power: Any) -> Site:
+        power = {"command": [str(self.script), "{action}"], **power}
+        return _site({"name": "node1", "address": "127.0.0.1", "port": 1, "transport": "plain", "power": power})
+
+    def calls(self) -> list[str]:
+        return self.said.read_text().split() if self.said.exists() else []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["while it is switched off", "while it is off"])
+def test_a_node_whose_reboot_is_interrupted_is_not_left_without_power(
+    settings: Settings, tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    off_takes, stays_off = (1, 0) if moment == "while it is switched off" else (0, 2)
+    outlet = Outlet(tmp_path, f"[ $1 = on ] || sleep {off_takes}")
+    report, code = interrupted(outlet, settings, outlet.site(off_seconds=stays_off), number)
+    assert (code, outlet.calls()) == (1, ["off", "on"])
+    assert "interrupted: what was told to reboot does" in report
+    assert history.entries(State(settings.state_file))[0].result == "interrupted"
+
+
+def test_a_node_that_stays_without_power_is_told_to_who_interrupts_its_reboot(
+    settings: Settings, tmp_path: Path
+) -> None:
+    outlet = Outlet(tmp_path, "[ $1 = off ] || exit 4")
+    report, _ = interrupted(outlet, settings, outlet.site(off_seconds=1), signal.SIGINT)
+    assert "node1 is off: switch it on by hand" in report
+
+
+def interrupted(outlet: Outlet, settings: Settings, site: Site, number: signal.Signals) -> tuple[str, int]:
+    """What a hard reboot says on stderr, and its exit code, that is ended once it has asked for off."""
+    settings.site_file.write_text(yaml.safe_dump(site.model_dump(mode="json", by_alias=True)))
+    places = {"BLUEFLEET_ETC": str(settings.etc), "BLUEFLEET_LIB": str(settings.lib)}
+    environment = {name: value for name, value in os.environ.items() if name != "BLUEFLEET_INVENTORY"} | places
+    command = [sys.executable, "-c", "from bluefleet.cli import main; main()", "reboot", "--hard", "node1"]
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not outlet.calls() and process.poll() is None:
+            time.sleep(0.05)
+        # As a terminal does: to all that run in it.
+        os.killpg(process.pid, number)
+        _, said = process.communicate(timeout=60)
+    return said, process.returncode
 
 
 def test_a_soft_reboot_is_over_when_the_engine_was_started_anew(

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from test_fleet_operate import applied, did, marked, sleeper
 
 from bluefleet.fleet import Backoff, Reconciler, Settings, State, cordon, history
+from bluefleet.fleet._applied import on_node
 from bluefleet.fleet._lock import node_lock
 from bluefleet.model import Site
 from real_engine import MakeSite, Seen, docker
@@ -135,6 +136,23 @@ def test_a_give_up_lasts_until_it_should_be_something_else(
     assert looked(site) == []
     assert seen.ids() == {}
     assert looked(make_site({"node1": [sleeper(word, user="1000")]})) == [("recreate", "done")]
+
+
+def test_a_rollback_comes_back_to_what_the_service_made_only_once_it_proved_well(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    clock = [datetime(2026, 3, 1, tzinfo=UTC)]
+    reconciler = Reconciler(settings, Backoff(first=10, steady=60), now=lambda: clock[0])
+    state = State(settings.state_file)
+
+    def users() -> list[str]:
+        return [one.spec.user for one in on_node(state, "node1")]
+
+    site = make_site({"node1": [sleeper(word, user="7")]})
+    for later, noted in ((0, []), (0, []), (60, ["7"])):
+        clock[0] += timedelta(seconds=later)
+        asyncio.run(reconciler.node(site, site.nodes[0]))
+        assert users() == noted
 
 
 def test_what_was_stopped_stays_stopped_and_what_is_cordoned_is_left_alone(

@@ -18,12 +18,14 @@ from bluefleet.fleet import (
     SelectionInvalid,
     Settings,
     State,
+    _rolling,
     apply,
     clear,
     cordon,
     history,
     rollback,
     select,
+    simulate,
     status,
     update,
 )
@@ -189,6 +191,56 @@ def test_rollback_goes_further_back_only_when_asked(
     end = rolled_back(site, settings, a, further=True)
     assert (end.ok, end.nodes[0].steps[0].outcome) == (False, "refused")
     assert "no earlier spec" in end.nodes[0].steps[0].detail
+
+
+def test_a_rollback_that_ends_while_it_is_noted_leaves_nothing_of_it(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = f"{word}-a"
+    applied(make_site({"node1": [sleeper(a, user="1")]}), settings)
+    site = make_site({"node1": [sleeper(a, user="2")]})
+    applied(site, settings)
+    with monkeypatch.context() as patch:
+        # As Ctrl-C does between two statements.
+        patch.setattr(_rolling, "withdraw_since", cancelled)
+        with pytest.raises(asyncio.CancelledError):
+            rolled_back(site, settings, a)
+    assert (kinds(settings), user(seen, a)) == ([], "2")
+    assert rolled_back(site, settings, a).ok
+    assert user(seen, a) == "1"
+
+
+def cancelled(*_: object) -> None:
+    raise asyncio.CancelledError
+
+
+def test_a_twin_is_nothing_to_roll_back_to(make_site: MakeSite, settings: Settings, seen: Seen, word: str) -> None:
+    a = f"{word}-a"
+
+    def declared(user: str) -> Site:
+        twin = {"image": "tiny", "command": ["/bin/bash", "-c", "sleep 1000"]}
+        return make_site({"node1": [sleeper(a, user=user, simulated=twin)]})
+
+    def is_simulated() -> bool:
+        return "org.bluefleet.simulated" in seen.inspect(f"bluefleet-{a}")["Config"]["Labels"]
+
+    site = declared("1")
+    applied(site, settings)
+    asyncio.run(simulate(site, settings, select(site, [a]), Call("simulate")))
+    applied(site, settings)
+    assert is_simulated()
+    asyncio.run(clear(site, settings, select(site, [a]), Call("clear")))
+    applied(site, settings)
+    none = rolled_back(site, settings, a)
+    assert (none.ok, "no earlier spec" in none.nodes[0].steps[0].detail, is_simulated()) == (False, True, False)
+
+    later = declared("2")
+    asyncio.run(simulate(later, settings, select(later, [a]), Call("simulate")))
+    applied(later, settings)
+    asyncio.run(clear(later, settings, select(later, [a]), Call("clear")))
+    applied(later, settings)
+    assert rolled_back(later, settings, a).ok
+    assert (user(seen, a), is_simulated()) == ("1", False)
 
 
 def test_two_at_a_time_fail_together_and_the_third_is_not_reached(

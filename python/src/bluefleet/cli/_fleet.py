@@ -1,6 +1,7 @@
 """What the verbs of the fleet have in common: the site file, the exit codes, colours of states."""
 
 import asyncio
+import signal
 from collections.abc import Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeAlias, TypeVar
@@ -24,6 +25,18 @@ _PIPE_WIDTH = 1000
 
 _T = TypeVar("_T")
 
+
+def one_line(reason: str) -> str:
+    """A reason as it was typed; what would move the cursor of others' terminals ends the command with exit code 2."""
+    if not reason.isprintable():
+        refuse(
+            f"the reason has {next(one for one in reason if not one.isprintable())!r} in it, which can't be printed",
+            "--reason",
+            "Say it in one line of plain text",
+        )
+    return reason
+
+
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Targets: TypeAlias = Annotated[
     list[str] | None,
@@ -34,7 +47,9 @@ Categories: TypeAlias = Annotated[
 ]
 Everything: TypeAlias = Annotated[bool, typer.Option("--all", help="Everything, where no target is named.")]
 DryRun: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Change nothing; show what would be done.")]
-Reason: TypeAlias = Annotated[str, typer.Option("--reason", "-r", help="Why; status and history tell it.")]
+Reason: TypeAlias = Annotated[
+    str, typer.Option("--reason", "-r", callback=one_line, help="Why; status and history tell it.")
+]
 InterruptRuns: TypeAlias = Annotated[
     bool, typer.Option("--interrupt-runs", help="Also what takes an instance away from a plan that runs.")
 ]
@@ -119,14 +134,24 @@ def with_state() -> Generator[None, None, None]:
 
 
 def run(work: Coroutine[Any, Any, _T], unfinished: str) -> _T:
-    """Run it; Ctrl-C ends the command and says what is half done."""
+    """Run it; Ctrl-C, or a link that breaks, ends the command and says what is half done."""
     try:
         with with_state():
-            return asyncio.run(work)
-    except KeyboardInterrupt as error:
+            return asyncio.run(_until_told(work))
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
         typer.echo(f"interrupted: {unfinished}", err=True)
         answer_error("interrupted", "this command", unfinished)
         raise typer.Exit(DEGRADED) from error
+
+
+async def _until_told(work: Coroutine[Any, Any, _T]) -> _T:
+    """Let it clean up whoever ends it: a terminal that is closed, or the manager that shuts down."""
+    task = asyncio.current_task()
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        # Who ignores it (nohup) has a reason.
+        if task is not None and signal.getsignal(number) is signal.SIG_DFL:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await work
 
 
 def console(*, stderr: bool = False) -> "Console":

@@ -13,6 +13,7 @@ from bluefleet.cli._fleet import (
     Targets,
     Wait,
     declared,
+    one_line,
     refuse,
     run,
     some_of,
@@ -54,7 +55,10 @@ def enable_(
 def disable_(
     targets: Targets = None,
     *,
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; status, history and refused plans tell it.")],
+    reason: Annotated[
+        str,
+        typer.Option("--reason", "-r", callback=one_line, help="Why; status, history and refused plans tell it."),
+    ],
     category: Categories = None,
     everything: Everything = False,
     dry_run: DryRun = False,

@@ -84,7 +84,8 @@ def reboot(
     soft = None if hard else _by_caller()
     found = run(
         do(site, settings, chosen, call, soft=soft),
-        "what was told to reboot, or lost its power, does; `bluefleet status` says what is back",
+        "what was told to reboot does, and what lost its power has it again unless it is said above; "
+        "`bluefleet status` says what is back",
     )
     show(found, as_json=as_json)
 
@@ -104,12 +105,9 @@ def _by_caller() -> "Soft":
     from bluefleet.cli._caller import answered, asking
     from bluefleet.fleet import SoftFailed
 
-    one_at_a_time = asyncio.Lock()
-
     async def soft(node: "Node") -> None:
-        async with one_at_a_time:
-            typer.echo(asking(node.name))
-            wrong = answered(await asyncio.to_thread(sys.stdin.readline))
+        typer.echo(asking(node.name))
+        wrong = answered(await asyncio.to_thread(sys.stdin.readline))
         if wrong:
             raise SoftFailed(wrong)
 

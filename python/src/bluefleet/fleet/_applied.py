@@ -1,4 +1,7 @@
-"""Specs that were applied and turned out well, newest last, by instance: what a rollback can bring back."""
+"""Specs that were applied and turned out well, newest last, by instance: what a rollback can bring back.
+
+Never a twin: brought back it would stand in for hardware, and nothing would say so.
+"""
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +12,7 @@ from pydantic import TypeAdapter
 
 from bluefleet.engine import ContainerSpec
 from bluefleet.fleet._state import State
+from bluefleet.fleet._twin import is_twin
 
 # How many of an instance's specs can be brought back, the one that runs included.
 KEPT = 3
@@ -26,9 +30,16 @@ class Applied:
     spec: ContainerSpec
     withdrawn: bool
 
+    @property
+    def standing(self) -> bool:
+        """Whether a rollback may bring it back."""
+        return not self.withdrawn and not is_twin(self.spec.labels)
+
 
 def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: str, verb: str) -> None:
-    """Note that the instance is well with this spec, if that is news. Raises StateUnusable."""
+    """Note that the instance is well with this spec, if that is news and it is no twin. Raises StateUnusable."""
+    if is_twin(spec.labels):
+        return
     with state.writing() as connection:
         newest = connection.execute(
             "SELECT sha256 FROM applied WHERE node = ? AND instance = ? AND NOT withdrawn ORDER BY id DESC LIMIT 1",
@@ -52,19 +63,18 @@ def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: st
 
 def previous(state: State, node: str, instance: str, desired: str) -> Applied | None:
     """The newest one that is not what is desired now (its sha256); none when there is none. Raises StateUnusable."""
-    standing = [one for one in on_node(state, node) if one.instance == instance and not one.withdrawn]
+    standing = [one for one in on_node(state, node) if one.instance == instance and one.standing]
     if standing and standing[-1].sha256 == desired:
         standing.pop()
     return standing[-1] if standing else None
 
 
-def withdraw_since(state: State, node: str, applied: Applied) -> None:
-    """Whatever came after it will not be brought back. Raises StateUnusable."""
-    with state.writing() as connection:
-        connection.execute(
-            "UPDATE applied SET withdrawn = 1 WHERE node = ? AND instance = ? AND id > ?",
-            (node, applied.instance, applied.id),
-        )
+def withdraw_since(connection: sqlite3.Connection, node: str, applied: Applied) -> None:
+    """Whatever came after it will not be brought back, once the transaction is kept."""
+    connection.execute(
+        "UPDATE applied SET withdrawn = 1 WHERE node = ? AND instance = ? AND id > ?",
+        (node, applied.instance, applied.id),
+    )
 
 
 def on_node(state: State, node: str) -> list[Applied]:
@@ -89,15 +99,16 @@ def specs(
             "SELECT spec FROM applied WHERE node = ? AND instance = ? AND sha256 = ? LIMIT 1", key
         ).fetchone()
         if row is not None:
-            found[key] = _SPEC.validate_json(row["spec"])
+            spec = _SPEC.validate_json(row["spec"])
+            found |= {} if is_twin(spec.labels) else {key: spec}
     return found
 
 
 def surplus(noted: Sequence[Applied]) -> list[Applied]:
-    """Those of a node that no rollback will ask for: withdrawn ones, and older ones than each instance's newest."""
+    """Those of a node that no rollback will ask for: withdrawn ones, twins, and older ones than each instance's newest."""
     standing: dict[str, list[Applied]] = {}
     for one in noted:
-        if not one.withdrawn:
+        if one.standing:
             standing.setdefault(one.instance, []).append(one)
     kept = {one.id for ones in standing.values() for one in ones[-KEPT:]}
     return [one for one in noted if one.id not in kept]

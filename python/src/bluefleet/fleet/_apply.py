@@ -55,8 +55,7 @@ async def apply(
         return await _on_node(site, settings, guard, call, one, force=force)
 
     with recorded(settings, call, selection.names, force=force) as record:
-        results = await each_node(selection, settings, call, work)
-        record.nodes(results)
+        results = await each_node(selection, settings, call, work, record)
         if not check:
             write_refused(site, settings)
         devices = await asyncio.to_thread(sync, site, settings, check=check)

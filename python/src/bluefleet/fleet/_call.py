@@ -1,8 +1,9 @@
 """One call of a verb that changes something: who asks, within which bounds, and the note of it in history."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,9 @@ from bluefleet.fleet._pace import at_pace
 from bluefleet.fleet._report import NodeResult
 from bluefleet.fleet._selection import Chosen, Selection
 from bluefleet.fleet._settings import Settings
-from bluefleet.fleet._state import State
+from bluefleet.fleet._state import State, StateUnusable
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
@@ -37,6 +40,12 @@ class Call:
     healthy_within: float = 90.0
     progress: Progress = _quiet
 
+    def tell(self, line: str) -> None:
+        """Tell the progress; that nobody listens any more ends no work in the middle."""
+        # ValueError: what it is written to is closed.
+        with suppress(OSError, ValueError):
+            self.progress(line)
+
 
 @dataclass(slots=True)
 class Record:
@@ -45,14 +54,13 @@ class Record:
     ok: bool = True
     detail: list[str] = field(default_factory=list[str])
 
-    def nodes(self, results: Sequence[NodeResult]) -> None:
-        """Note what happened on each node."""
-        self.ok = self.ok and all(node.ok for node in results)
-        for node in results:
-            self.detail += [f"{node.name}: {words}" for words in (node.done, node.error) if words]
-            for step in node.steps:
-                words = f": {step.detail}" if step.detail else ""
-                self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")
+    def node(self, node: NodeResult) -> None:
+        """Note what happened on a node."""
+        self.ok = self.ok and node.ok
+        self.detail += [f"{node.name}: {words}" for words in (node.done, node.error) if words]
+        for step in node.steps:
+            words = f": {step.detail}" if step.detail else ""
+            self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")
 
 
 @contextmanager
@@ -75,9 +83,15 @@ def recorded(settings: Settings, call: Call, targets: Sequence[str], **options: 
 
 
 async def each_node(
-    selection: Selection, settings: Settings, call: Call, work: Callable[[Chosen], Awaitable[NodeResult]]
+    selection: Selection,
+    settings: Settings,
+    call: Call,
+    work: Callable[[Chosen], Awaitable[NodeResult]],
+    record: Record,
 ) -> list[NodeResult]:
     """Do it on all chosen nodes at once, on each with its lock held and within its deadline. None waits for another.
+
+    Each is noted in `record` as it ends: what was done stands there also when the rest is interrupted.
 
     The deadline is for the work: the wait for another operator is not part of it.
     """
@@ -106,5 +120,24 @@ async def each_node(
                 error=f"not done within {call.deadline:g} s; something may be half done",
                 remedy=f"`bluefleet apply {name}` finishes it",
             )
+        except StateUnusable:
+            # Without the file of overrides nobody knows what is wanted, on any node.
+            raise
+        except Exception as error:
+            logger.exception("%s on %s", call.verb, name)
+            return NodeResult(
+                name=name,
+                error=f"unexpected {type(error).__name__}: {error}; something may be half done",
+                remedy=f"This is a defect of bluefleet: report it. `bluefleet status {name}` shows how the node is",
+            )
 
-    return await at_pace(one(chosen) for chosen in selection)
+    async def noted(chosen: Chosen) -> NodeResult:
+        try:
+            found = await one(chosen)
+        except asyncio.CancelledError:
+            record.detail.append(f"{chosen.node.name}: interrupted; something may be half done")
+            raise
+        record.node(found)
+        return found
+
+    return await at_pace(noted(chosen) for chosen in selection)

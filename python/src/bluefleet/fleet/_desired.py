@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bluefleet.engine import LABEL, Container, ContainerSpec
+from bluefleet.engine import Container, ContainerSpec
 from bluefleet.fleet._overrides import Override, Overrides
 from bluefleet.fleet._plan import Step, instance_of, plan
 from bluefleet.fleet._render import container_spec
 from bluefleet.fleet._selection import Chosen
+from bluefleet.fleet._twin import SIMULATED_LABEL, is_twin
 from bluefleet.model import Instance, Node, Site
 
-_SIMULATED = "simulated"
 _DECLARED = "simulated by the inventory"
 
 
@@ -48,7 +48,7 @@ def by_name(wanted: Sequence[Desired]) -> dict[str, Instance]:
 
 def running_as(declared: Instance | None, container: Container) -> Instance | None:
     """What runs in the container, which need not be what is desired now: the instance as declared, or its twin."""
-    if declared is None or f"{LABEL}.{_SIMULATED}" not in container.labels:
+    if declared is None or not is_twin(container.labels):
         return declared
     return declared.twin()
 
@@ -91,7 +91,7 @@ def _desired(site: Site, node: Node, instance: Instance, overrides: Overrides) -
     spec = container_spec(site, node, twin or instance)
     if twin is not None:
         # A twin that happens to be made like the real one is still another thing.
-        spec = replace(spec, labels={**spec.labels, f"{LABEL}.{_SIMULATED}": "true"})
+        spec = replace(spec, labels={**spec.labels, SIMULATED_LABEL: "true"})
     elif back is not None:
         spec = overrides.spec(back) or spec
     elif pinned is not None:

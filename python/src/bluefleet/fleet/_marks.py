@@ -117,10 +117,11 @@ async def _mark(
         # Nobody works on what is not declared: its overrides need no lock.
         if not call.dry_run:
             remove(state, gone)
-        results = await each_node(selection, settings, call, work)
-        record.nodes(results)
-        record.detail += [f"{one.place}: {one.kind}" for one in put_]
-        record.detail += [f"{one.place}: no longer {one.words}" for one in taken_]
+        try:
+            results = await each_node(selection, settings, call, work, record)
+        finally:
+            record.detail += [f"{one.place}: {one.kind}" for one in put_]
+            record.detail += [f"{one.place}: no longer {one.words}" for one in taken_]
     changed = [*put_, *taken_]
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": bool(changed), "overrides": changed})

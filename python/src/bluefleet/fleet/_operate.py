@@ -39,8 +39,7 @@ async def operate(
         return await _OnNode(site, settings, verb, chosen, call, named=selection.named).run(guard)
 
     with recorded(settings, call, selection.names) as record:
-        results = await each_node(selection, settings, call, work)
-        record.nodes(results)
+        results = await each_node(selection, settings, call, work, record)
     return operation_report(site, call, results)
 
 

@@ -108,10 +108,15 @@ def put(state: State, overrides: Sequence[Override]) -> None:
     if not overrides:
         return
     with state.writing() as connection:
-        connection.executemany(
-            "INSERT OR REPLACE INTO override VALUES (:node, :instance, :kind, :value, :who, :reason, :since)",
-            [one.model_dump(mode="json") for one in overrides],
-        )
+        put_within(connection, overrides)
+
+
+def put_within(connection: sqlite3.Connection, overrides: Sequence[Override]) -> None:
+    """`put` as a part of a transaction."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO override VALUES (:node, :instance, :kind, :value, :who, :reason, :since)",
+        [one.model_dump(mode="json") for one in overrides],
+    )
 
 
 def remove(state: State, overrides: Sequence[Override]) -> None:
@@ -119,10 +124,15 @@ def remove(state: State, overrides: Sequence[Override]) -> None:
     if not overrides:
         return
     with state.writing() as connection:
-        connection.executemany(
-            "DELETE FROM override WHERE node = ? AND instance = ? AND kind = ?",
-            [(one.node, one.instance, one.kind) for one in overrides],
-        )
+        remove_within(connection, overrides)
+
+
+def remove_within(connection: sqlite3.Connection, overrides: Sequence[Override]) -> None:
+    """`remove` as a part of a transaction."""
+    connection.executemany(
+        "DELETE FROM override WHERE node = ? AND instance = ? AND kind = ?",
+        [(one.node, one.instance, one.kind) for one in overrides],
+    )
 
 
 def _key(one: Override) -> tuple[str, str, str]:

@@ -44,3 +44,12 @@ async def at_pace(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
         for work in waiting:
             if inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
                 work.close()
+
+
+async def all_ended(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Do all the work at once; when some raises, the rest is not left to go on unwatched: it ends first."""
+    found = await asyncio.gather(*works, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in found if not isinstance(one, BaseException)]

@@ -1,6 +1,8 @@
-"""Calls a node's declared power driver: off, then on, and never on after an off that failed."""
+"""Calls a node's declared power driver: off, then on whatever happens, but never on after an off that failed."""
 
 import asyncio
+import os
+import signal
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
@@ -20,18 +22,41 @@ class PowerFailed(Exception):
 
 
 async def cycle(node: Node, power: Power, settings: Settings) -> None:
-    """Cut the node's power and give it back. Raises PowerFailed."""
+    """Cut the node's power and give it back, also when who waits for it is cancelled meanwhile. Raises PowerFailed."""
     if power.cycles:
-        await _call(node, power, settings, "")
+        await _ended(asyncio.create_task(_call(node, power, settings, "")))
         return
-    await _call(node, power, settings, "off")
-    await asyncio.sleep(power.off_seconds)
+    off = asyncio.create_task(_call(node, power, settings, "off"))
+    try:
+        await _ended(off)
+        await asyncio.sleep(power.off_seconds)
+    finally:
+        # An off that was cut short may have worked; one that failed did not.
+        if off.cancelled() or not off.exception():
+            await _ended(asyncio.create_task(_on(node, power, settings)))
+
+
+async def _on(node: Node, power: Power, settings: Settings) -> None:
     try:
         await _call(node, power, settings, "on")
-    except PowerFailed as error:
+    except (PowerFailed, asyncio.CancelledError) as error:
+        why = str(error) or "it was interrupted"
         raise PowerFailed(
-            f"it was switched off, and not on again: {error}", f"Switch {node.name} on by hand"
+            f"it was switched off, and not on again: {why}", f"{node.name} is off: switch it on by hand"
         ) from error
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for its end, which its own time limits bound, and be cancelled only then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None and (task.cancelled() or not task.exception()):
+        raise cancelled
+    task.result()
 
 
 async def _call(node: Node, power: Power, settings: Settings, action: str) -> None:
@@ -49,8 +74,9 @@ async def _call(node: Node, power: Power, settings: Settings, action: str) -> No
 async def _run(words: list[str], seconds: float) -> str:
     """What went wrong, in words."""
     try:
+        # Ctrl-C reaches all of a terminal's session: it must not end an off in the middle.
         process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
         )
     except OSError as error:
         return f"{words[0]} can't be run: {error.strerror}"
@@ -58,9 +84,11 @@ async def _run(words: list[str], seconds: float) -> str:
         async with asyncio.timeout(seconds):
             out, err = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return f"{words[0]} did not end within {seconds:g} s"
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     said = (err or out).decode(errors="replace").strip()[-200:]
     return f"{words[0]} ended with {process.returncode}: {said}".rstrip(": ") if process.returncode else ""
 

@@ -19,6 +19,8 @@ from bluefleet.model import Node, Site
 
 # Seconds: an engine that is there answers sooner, and a node that is away takes longer to be back.
 _ANSWER = 2.0
+# For one that did not: it may only be slow, and what it was before is what it is compared with.
+_SLOW_ANSWER = 10.0
 _LOOK_AGAIN = 0.5
 # A node that was told to reboot and still answers after that long did not listen.
 _GOES_DOWN = 60.0
@@ -28,7 +30,7 @@ class SoftFailed(Exception):
     """The node was not told to reboot."""
 
 
-# Tells a node to reboot; raises SoftFailed.
+# Tells a node to reboot, one at a time; raises SoftFailed.
 Soft = Callable[[Node], Awaitable[None]]
 
 
@@ -48,6 +50,17 @@ async def reboot(
     Each has `call.deadline` seconds to be back. What goes wrong on a node is in the report. Raises StateUnusable.
     """
     guard = Guard(site, settings, permitted=call.interrupt_runs)
+    one_at_a_time = asyncio.Lock()
+
+    async def tell(node: Node, soft: Soft, before: _Before) -> _Before:
+        """Tell it when its turn comes; returns how it was right before, for a plan may have begun meanwhile."""
+        async with one_at_a_time:
+            now = await _look(site, node, settings, within=_ANSWER if before.started is not None else _SLOW_ANSWER)
+            now = before if now.started is None else now
+            await _allow(Guard(site, settings, permitted=call.interrupt_runs), node, now)
+            call.tell(f"{node.name}: reboot: it is told to reboot")
+            await soft(node)
+            return now
 
     async def work(node: Node) -> NodeResult:
         if soft is None and node.power is None:
@@ -62,10 +75,10 @@ async def reboot(
             how = "its power is cut and given back" if soft is None else "it is told to reboot"
             if call.dry_run:
                 return NodeResult(name=node.name, done=f"would reboot: {how}")
-            call.progress(f"{node.name}: reboot: {how}")
             if soft is not None:
-                await soft(node)
+                before = await tell(node, soft, before)
             elif node.power is not None:
+                call.tell(f"{node.name}: reboot: {how}")
                 await cycle(node, node.power, settings)
         except Refused as error:
             return NodeResult(name=node.name, error=f"refused: {error}")
@@ -74,8 +87,14 @@ async def reboot(
                 name=node.name, error=str(error), remedy=f"`bluefleet reboot --hard {node.name}` cuts power"
             )
         except PowerFailed as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # Nobody will see the report.
+                call.tell(f"{node.name}: {error}. {error.remedy}")
             return NodeResult(name=node.name, error=str(error), remedy=error.remedy)
-        return await _back(site, node, settings, before, call.deadline)
+        # What lost its power and answers was started anew; what was told goes down first.
+        gone = soft is None and before.started is None
+        return await _back(site, node, settings, before.started, call.deadline, gone=gone)
 
     with recorded(settings, call, selection.names, hard=soft is None) as record:
         # The wait for the node has words of its own; what else holds it up gets some time on top.
@@ -87,15 +106,14 @@ async def reboot(
             dry_run=call.dry_run,
             progress=call.progress,
         )
-        results = await each_node(selection, settings, patient, lambda chosen: work(chosen.node))
-        record.nodes(results)
+        results = await each_node(selection, settings, patient, lambda chosen: work(chosen.node), record)
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": any(node.done for node in results)})
 
 
-async def _look(site: Site, node: Node, settings: Settings) -> _Before:
+async def _look(site: Site, node: Node, settings: Settings, *, within: float = _ANSWER) -> _Before:
     try:
-        async with Engine(endpoint(node, settings), Deadlines(connect=_ANSWER, answer=_ANSWER)) as engine:
+        async with Engine(endpoint(node, settings), Deadlines(connect=within, answer=within)) as engine:
             started = await engine.started()
             return _Before(started, (await engine.observe(labels_of(site, node))).containers)
     except EngineError:
@@ -113,21 +131,26 @@ async def _allow(guard: Guard, node: Node, before: _Before) -> None:
             await guard.check(None)
 
 
-async def _back(site: Site, node: Node, settings: Settings, before: _Before, deadline: float) -> NodeResult:
-    """Wait until the engine was started anew, and answers."""
+async def _back(
+    site: Site, node: Node, settings: Settings, before: str | None, deadline: float, *, gone: bool
+) -> NodeResult:
+    """Wait until the engine was started anew, and answers; `gone`: it is known to have been away already."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
-    gone, why = before.started is None, ""
+    why = ""
     while (waited := loop.time() - begin) < deadline:
         now = await _look(site, node, settings)
         if now.started is None:
             gone = True
-        elif (now.started and now.started != before.started) or (gone and not now.started):
+        elif now.started != before if before and now.started else gone:
             running = sum(container.running for container in now.containers)
             return NodeResult(name=node.name, done=f"is back after {waited:.0f} s, {running} instances run")
         elif waited > _GOES_DOWN and not gone:
             why = f"it still answers after {waited:.0f} s and was not started anew"
             break
+        else:
+            # Who did not answer before, and has not been away since, is the one that has still to go down.
+            before = before or now.started
         await asyncio.sleep(_LOOK_AGAIN)
     else:
         why = f"it is not back after {deadline:.0f} s"

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from bluefleet.engine import Container, Deadlines, Engine, EngineError
+from bluefleet.engine import SPEC_LABEL, Container, Deadlines, Engine, EngineError
 from bluefleet.fleet import _history as history
+from bluefleet.fleet._applied import note
 from bluefleet.fleet._backoff import Backoff, Trouble
-from bluefleet.fleet._call import Call, each_node, recorded
+from bluefleet.fleet._call import Call, Record, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._overrides import Overrides
@@ -63,6 +64,7 @@ class _Verdicts:
     tried: list[Trouble] = field(default_factory=list[Trouble])
     changed: list[Trouble] = field(default_factory=list[Trouble])
     over: list[str] = field(default_factory=list[str])
+    well: list[Desired] = field(default_factory=list[Desired])
     gave_up: list[Trouble] = field(default_factory=list[Trouble])
     due: list[datetime] = field(default_factory=list[datetime])
 
@@ -137,7 +139,7 @@ class Reconciler:
             await self._on_node(site, chosen, call, mended)
             return NodeResult(name=chosen.node.name)
 
-        for result in await each_node(Selection((chosen,), named=False), self._settings, call, work):
+        for result in await each_node(Selection((chosen,), named=False), self._settings, call, work, Record()):
             mended.busy = result.error
         return mended
 
@@ -176,6 +178,9 @@ class Reconciler:
             named = {step.instance for step in steps}
             remember(self._state, [*found.changed, *(one for one in found.tried if one.instance in named)])
             forget(self._state, node.name, found.over)
+            # Only now it is known that what was started without waiting for its health is worth coming back to.
+            for one in found.well:
+                note(self._state, node.name, one.declared.name, one.spec, who=call.who, verb=call.verb)
             for one in found.gave_up:
                 self._note(one)
             mended.gave_up = found.gave_up
@@ -184,7 +189,7 @@ class Reconciler:
             doing = Steps(site, node, self._settings, guard=guard, call=call, instances=by_name(wanted), settle=False)
             with recorded(self._settings, call, [f"{node.name}/{step.instance}" for step in steps]) as record:
                 mended.steps = await doing.do(engine, steps)
-                record.nodes([NodeResult(name=node.name, steps=mended.steps)])
+                record.node(NodeResult(name=node.name, steps=mended.steps))
                 record.detail += [
                     f"{node.name}/{one.instance}: try {one.tries} of {self._backoff.tries}, because {one.reason}"
                     for one in found.tried
@@ -229,6 +234,7 @@ class Reconciler:
             after = self._backoff.well(trouble, self._now())
             if after is None:
                 found.over.append(trouble.instance)
+                found.well += [one] if container.labels.get(SPEC_LABEL) == one.spec.sha256 else []
             elif after != trouble:
                 found.changed.append(after)
 

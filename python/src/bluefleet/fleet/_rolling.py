@@ -1,6 +1,5 @@
 """Change instances a few at a time, the next only when these are well, and stop at the first that does not get well."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +8,8 @@ from bluefleet.fleet._applied import Applied, forget, note, on_node, surplus, wi
 from bluefleet.fleet._call import Call, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
-from bluefleet.fleet._overrides import Override, Overrides, put, remove
+from bluefleet.fleet._overrides import Override, Overrides, put_within, remove_within
+from bluefleet.fleet._pace import all_ended
 from bluefleet.fleet._plan import Step, plan
 from bluefleet.fleet._render import endpoint, registry_login
 from bluefleet.fleet._render import selection as labels_of
@@ -45,6 +45,8 @@ class Held(Exception):
         super().__init__(why)
 
 
+# What the health of an instance is that is well: nothing checks it, or what does is content.
+_WELL = {"", "healthy"}
 # Overrides that say which spec an instance has.
 _VERSIONS = {"pinned", "rolled-back"}
 
@@ -89,7 +91,7 @@ async def rolling(
         try:
             while waiting:
                 batch = waiting.pop(0)
-                found = await each_node(batch, settings, call, lambda chosen: _on_node(work, chosen))
+                found = await each_node(batch, settings, call, lambda chosen: _on_node(work, chosen), record)
                 for node in found:
                     results[node.name] = _together(results.get(node.name), node)
                 reached += [name for chosen, node in zip(batch, found, strict=True) for name in _reached(chosen, node)]
@@ -97,7 +99,6 @@ async def rolling(
                     break
         finally:
             left = [name for batch in waiting for name in batch.names]
-            record.nodes(list(results.values()))
             record.detail += [f"not reached: {', '.join(left)}"] if left else []
     nodes = list(results.values())
     return RollingReport(
@@ -153,7 +154,7 @@ async def _on_node(work: _Work, chosen: Chosen) -> NodeResult:
             _Instance(work, node, engine, overrides=overrides, before=one, container=there.get(one.spec.name))
             for one in wanted
         ]
-        found = await asyncio.gather(*(one.change() for one in instances))
+        found = await all_ended(one.change() for one in instances)
         steps = [step for ones in found for step in ones]
         if not work.call.dry_run and all(step.outcome == "done" for step in steps):
             await _tidy(work, node, engine, {container.digest for container in seen.containers})
@@ -212,10 +213,12 @@ class _Instance:
                 login = registry_login(work.site, work.settings)
                 await self._engine.ensure_image(after.spec.reference, after.spec.digest, login)
         self._note_what_runs()
-        put(work.state, change.put)
-        remove(work.state, change.taken)
-        if change.back is not None:
-            withdraw_since(work.state, node.name, change.back)
+        # All or nothing: rolled back, and what was rolled back from still standing, `--further` would go forward to it.
+        with work.state.writing() as connection:
+            put_within(connection, change.put)
+            remove_within(connection, change.taken)
+            if change.back is not None:
+                withdraw_since(connection, node.name, change.back)
         doing = Steps(
             work.site,
             node,
@@ -226,12 +229,13 @@ class _Instance:
             on_refused=lambda _: self._take_back(change),
         )
         done = await doing.do(self._engine, steps)
-        return done if steps or after.stopped else await self._wait()
+        return done if steps or after.stopped else await self._wait(after.spec)
 
     def _take_back(self, change: Change) -> None:
         """A plan took it meanwhile: it stays as it was, and so does what is desired of it."""
-        remove(self._work.state, change.put)
-        put(self._work.state, [one for one in self._before.overrides if one.kind in _VERSIONS])
+        with self._work.state.writing() as connection:
+            remove_within(connection, change.put)
+            put_within(connection, [one for one in self._before.overrides if one.kind in _VERSIONS])
 
     def _after(self, change: Change) -> Desired:
         overrides = self._overrides.changed(put=change.put, taken=change.taken, specs=change.specs)
@@ -239,17 +243,28 @@ class _Instance:
 
     def _note_what_runs(self) -> None:
         """What was applied before anybody noted such things can be brought back, too."""
-        spec, there, call = self._before.spec, self._container, self._work.call
-        if there is not None and there.running and there.labels.get(SPEC_LABEL) == spec.sha256:
-            note(self._work.state, self._node.name, self._name, spec, who=call.who, verb=call.verb)
+        spec, there = self._before.spec, self._container
+        if (
+            there is not None
+            and there.running
+            and there.health in _WELL
+            and there.labels.get(SPEC_LABEL) == spec.sha256
+        ):
+            self._note(spec)
 
-    async def _wait(self) -> list[StepResult]:
+    def _note(self, spec: ContainerSpec) -> None:
+        call = self._work.call
+        note(self._work.state, self._node.name, self._name, spec, who=call.who, verb=call.verb)
+
+    async def _wait(self, spec: ContainerSpec) -> list[StepResult]:
         """It is what it should be; the next one still waits until it is well, too."""
         labels = labels_of(self._work.site, self._node)
         within = self._work.call.healthy_within
         trouble = await settled(self._engine, self._name, labels, within=within, anew=False)
-        step = Step("wait", self._name, "it is what it should be")
-        return [result(step, "failed", trouble)] if trouble else []
+        if trouble:
+            return [result(Step("wait", self._name, "it is what it should be"), "failed", trouble)]
+        self._note(spec)
+        return []
 
 
 async def _tidy(work: _Work, node: Node, engine: Engine, used: set[str]) -> None:
@@ -268,7 +283,7 @@ async def _tidy(work: _Work, node: Node, engine: Engine, used: set[str]) -> None
             await engine.remove_image(reference, digest)
         except EngineError as error:
             # It is in use by something that is not this fleet's.
-            work.call.progress(f"{node.name}: image {reference} stays: {error.reason}")
+            work.call.tell(f"{node.name}: image {reference} stays: {error.reason}")
     forget(work.state, over)
 
 

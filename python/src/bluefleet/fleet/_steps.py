@@ -10,6 +10,7 @@ from bluefleet.fleet._call import Call
 from bluefleet.fleet._desired import running_as
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._kept_logs import keep
+from bluefleet.fleet._pace import all_ended
 from bluefleet.fleet._plan import Step
 from bluefleet.fleet._render import registry_login, selection
 from bluefleet.fleet._report import Outcome, StepResult
@@ -89,13 +90,13 @@ class Steps:
             async with room:
                 return await self._one(engine, images, step)
 
-        return await asyncio.gather(*(one(step) for step in steps))
+        return await all_ended(one(step) for step in steps)
 
     async def _one(self, engine: Engine, images: "_Images", step: Step) -> StepResult:
         where = f"{self._node.name}/{step.instance}"
         try:
             await self.allow(step)
-            self._call.progress(f"{where}: {step.kind} ({step.reason})")
+            self._call.tell(f"{where}: {step.kind} ({step.reason})")
             notes = await self._perform(engine, images, step)
             starts = self._settle and step.kind in {"create", "recreate", "start", "restart"}
             trouble = await self._settled(engine, step) if starts else ""
@@ -106,7 +107,7 @@ class Steps:
             return result(step, "failed", f"{error.tried}: {error.reason}. {error.remedy}")
         if trouble:
             return result(step, "failed", "; ".join([trouble, *notes]))
-        if step.kind in {"create", "recreate"} and step.spec is not None:
+        if self._settle and step.kind in {"create", "recreate"} and step.spec is not None:
             state, call = State(self._settings.state_file), self._call
             note(state, self._node.name, step.instance, step.spec, who=call.who, verb=call.verb)
         return result(step, "done", "; ".join(notes))

@@ -1,0 +1,100 @@
+"""What a soft reboot takes for the old engine and for the new one, and which node is told when."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluefleet.fleet import Call, OperationReport, Settings, reboot, select
+from bluefleet.fleet import _reboot as module
+from bluefleet.fleet._guard import Guard, Refused
+from bluefleet.model import Instance, Node, Site
+
+CAMERA = {
+    "name": "cam",
+    "image": "ioc",
+    "devices": [{"name": "cam", "class": "bluefleet.devices.Axis", "prefix": "x:"}],
+}
+
+
+def site(*names: str) -> Site:
+    nodes = [
+        {
+            "name": name,
+            "address": "127.0.0.1",
+            "instances": [{**CAMERA, "name": f"{name}-cam"}] if "cam" in name else [],
+        }
+        for name in names
+    ]
+    return Site.model_validate(
+        {
+            "schema_version": 1,
+            "site": "lab",
+            "hosts": {},
+            "registry": None,
+            "images": {"ioc": {"reference": "ioc"}},
+            "nodes": nodes,
+        }
+    )
+
+
+def rebooted(of: Site, tmp_path: Path, soft: Any) -> OperationReport:
+    settings = Settings(etc=tmp_path, lib=tmp_path)
+    call = Call("reboot", who="ada", deadline=5.0)
+    return asyncio.run(reboot(of, settings, select(of), call, soft=soft))
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_AGAIN", 0.0)
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *words: str | None) -> Iterator[str | None]:
+    """What the engine says of its start, each time it is asked; None: it does not answer in time."""
+    said = iter(words)
+
+    async def look(*_: object, **__: object) -> Any:
+        return module._Before(next(said))
+
+    monkeypatch.setattr(module, "_look", look)
+    return said
+
+
+@pytest.mark.parametrize("before", [(None, "old"), (None, None), ("old", None)])
+def test_an_engine_that_was_slow_to_answer_has_still_to_go_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: tuple[str | None, str | None]
+) -> None:
+    left = answers(monkeypatch, *before, "old", "old", None, None, "new", "not asked any more")
+
+    async def told(_: Node) -> None:
+        """It goes down in a while."""
+
+    report = rebooted(site("node1"), tmp_path, told)
+    assert report.ok, report
+    assert next(left) == "not asked any more"
+
+
+def test_a_plan_that_begins_while_a_node_waits_for_its_turn_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    async def look(_site: Site, node: Node, *_: object, **__: object) -> Any:
+        return module._Before("new" if node.name in told else "old")
+
+    async def check(_: Guard, instance: Instance | None) -> None:
+        if told:
+            raise Refused("run 1 (scan) uses it, or may")
+
+    async def tell(node: Node) -> None:
+        # Long enough for the other one to be looked at, and to wait.
+        await asyncio.sleep(0.3)
+        told.append(node.name)
+
+    monkeypatch.setattr(module, "_look", look)
+    monkeypatch.setattr(Guard, "check", check)
+    report = rebooted(site("cam1", "cam2"), tmp_path, tell)
+    assert told == ["cam1"]
+    assert [node.error for node in report.nodes] == ["", "refused: run 1 (scan) uses it, or may"]

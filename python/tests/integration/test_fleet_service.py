@@ -369,6 +369,7 @@ BAD: list[tuple[str, dict[str, Any], int, str, str]] = [
     ("/stop", {"who": "ada", "targets": ["cam9"]}, 422, "no node or instance is called cam9", "site"),
     ("/stop", {"who": "ada"}, 422, "nothing is chosen", "body"),
     ("/stop", {"targets": ["node1"]}, 422, "Field required", "body who"),
+    ("/stop", {"who": "ada", "targets": ["node1"], "reason": "a\nb"}, 422, "printed", "body reason"),
     ("/stop", {"who": "a b\n", "targets": ["node1"]}, 422, "match pattern", "body who"),
     ("/stop", {"who": "ada", "all": True, "targets": ["node1"]}, 422, "contradict", "body"),
     ("/stop", {"who": "ada", "all": True, "interupt_runs": True}, 422, "not permitted", "body interupt_runs"),

@@ -36,7 +36,8 @@ FROM_ANYWHERE = {"manager": MANAGER, "data": DATA, "node1": NODE, "node2": NODE}
 FROM = {
     "a stranger": FROM_ANYWHERE,
     "manager": {"data": DATA, **{node: NODE | ENGINE | ACTOR | ports for node, ports in HARDWARE.items()}},
-    "data": {"manager": MANAGER, **{node: NODE | ports for node, ports in HARDWARE.items()}},
+    # A desktop: its terminals share scan ids with the queue.
+    "data": {"manager": MANAGER | {6380}, **{node: NODE | ports for node, ports in HARDWARE.items()}},
     "node1": {"manager": MANAGER, "data": DATA, "node2": NODE},
 }
 # What a closed port answers; more silence than this would make the scan a night's work.

@@ -153,6 +153,8 @@ def gone_within(seconds: float) -> bool:
 
 
 def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display: Display) -> None:
+    # What the first use makes stays: podman's folders, and IPython's history.
+    said("bsui --headless -- -c pass")
     files = said("find . -newer .profile -not -path './.local/share/containers/*' -not -path './.ipython/*' | sort")
     session = Typed([*ssh("-X", "-t"), "bsui"], display.environment)
     session.until("In [")

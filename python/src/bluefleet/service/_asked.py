@@ -2,11 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from bluefleet.fleet import OVERRIDE_KINDS, Override, OverrideKind, StatusReport
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w.@+-]{1,64}$")]
+
+
+def _printable(text: str) -> str:
+    # It is shown in other people's terminals.
+    if not text.isprintable():
+        raise ValueError("it holds what can't be printed, such as the end of a line")
+    return text
 
 
 class Asked(BaseModel):
@@ -15,7 +22,9 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     who: Who = Field(description="Who asks, for history and status. Nobody but the caller vouches for it")
-    reason: str = Field(default="", max_length=500, description="Why; status and history tell it")
+    reason: Annotated[str, AfterValidator(_printable)] = Field(
+        default="", max_length=500, description="Why; status and history tell it"
+    )
     targets: list[str] = Field(default=[], description="NODE, NODE/INSTANCE, or INSTANCE wherever it is")
     categories: list[str] = Field(default=[], description="Only what is of one of these categories")
     all: bool = Field(default=False, description="Everything, where no target is named")
@@ -39,9 +48,9 @@ class AskedOperation(Asked):
 class AskedDisable(Asked):
     """Disable."""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = Field(
-        description="Why; status, history and refused plans tell it"
-    )
+    reason: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_printable)
+    ] = Field(description="Why; status, history and refused plans tell it")
 
 
 class AskedClear(Asked):

@@ -40,6 +40,8 @@ _TOGETHER = 0.3
 # How often it is looked whether an operator did something, and whether the site file is another one.
 _OPERATORS = 1.0
 _DAY = 86400.0
+# Until what failed in a way that nobody foresaw is tried again: at first, and at most.
+_STRANGE, _STRANGE_AT_MOST = 1.0, 60.0
 # site.yml applies what it has declared; what it has not made is made after that.
 _WHO_DECLARES_APPLIES = 60.0
 # Threads wait for a state file that somebody holds, for the queue, and for sinks.
@@ -141,6 +143,8 @@ class Keeper:
         names = {node.name for node in self.site.nodes}
         self._looks = {name: look for name, look in self._looks.items() if name in names}
         self._wake = {name: asyncio.Event() for name in names}
+        for what in [what for what in self._problems if what.startswith("node ")]:
+            self._trouble(what, "")
         self._tasks = {node.name: group.create_task(self._node(node)) for node in self.site.nodes}
 
     async def _node(self, node: Node) -> None:
@@ -150,20 +154,57 @@ class Keeper:
 
     async def _listen(self, node: Node) -> None:
         """Look whenever its engine tells of something."""
-        async with aclosing(watch(self.site, self._settings, node)) as events:
-            async for _ in events:
-                self.wake([node.name])
+        pause = _STRANGE
+        while True:
+            try:
+                async with aclosing(watch(self.site, self._settings, node)) as events:
+                    async for _ in events:
+                        pause = _STRANGE
+                        self._strange(node, "listen to its events", None)
+                        self.wake([node.name])
+            except Exception as error:  # noqa: BLE001 (one node's trouble is no other node's)
+                self._strange(node, "listen to its events", error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _STRANGE_AT_MOST)
 
     async def _look(self, node: Node) -> None:
         wake = self._wake[node.name]
+        pause = _STRANGE
         while True:
             wake.clear()
-            begun = time.monotonic()
-            found = await self._reconciler.node(self.site, node, mend=time.monotonic() >= self._hands_off)
-            self._state_trouble(found.problem)
-            self._meters.looked(node.name, time.monotonic() - begun, found)
-            self._tell(found)
-            await self._until(wake, found.due)
+            try:
+                due = await self._look_once(node)
+            except Exception as error:  # noqa: BLE001 (one node's trouble is no other node's)
+                self._strange(node, "look after it", error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _STRANGE_AT_MOST)
+            else:
+                pause = _STRANGE
+                self._strange(node, "look after it", None)
+                await self._until(wake, due)
+
+    async def _look_once(self, node: Node) -> datetime | None:
+        """Returns when there is something to do, if that is known."""
+        begun = time.monotonic()
+        found = await self._reconciler.node(self.site, node, mend=time.monotonic() >= self._hands_off)
+        self._state_trouble(found.problem)
+        self._meters.looked(node.name, time.monotonic() - begun, found)
+        self._tell(found)
+        return found.due
+
+    def _strange(self, node: Node, tried: str, error: Exception | None) -> None:
+        """What nobody foresaw is told, with where it came from, and ends nothing else."""
+        what = f"node {node.name}: {tried}"
+        if error is None:
+            self._trouble(what, "")
+            return
+        words = f"{node.name}: {tried}: {type(error).__name__}: {error}"
+        if self._problems.get(what) != words:
+            logger.error("%s", words, exc_info=error)
+            self._problems[what] = words
+        if tried == "look after it":
+            # What was seen before it is no longer known to be so.
+            self._tell(Reconciled(_unseen(node, words, "`journalctl -u bluefleet-fleet` on the manager says more")))
 
     async def _until(self, wake: asyncio.Event, due: datetime | None) -> None:
         """Until the period is over, something is due or somebody wakes it."""
@@ -281,15 +322,17 @@ def _standing(beside: Beside) -> tuple[object, ...]:
     return beside.devices, beside.queue, [(one.name, one.reason) for one in beside.documents]
 
 
-def _unseen(node: Node) -> NodeStatus:
+def _unseen(
+    node: Node, reason: str = "it was not looked at yet", remedy: str = "Ask again in some seconds"
+) -> NodeStatus:
     return NodeStatus(
         name=node.name,
         address=node.address,
         transport=node.transport,
         reachable=False,
         engine_version="",
-        reason="it was not looked at yet",
-        remedy="Ask again in some seconds",
+        reason=reason,
+        remedy=remedy,
         instances=[],
     )
 

@@ -14,7 +14,7 @@ from bluefleet.fleet._refused_devices import refused_devices
 from bluefleet.fleet._report import DeviceEntry, DevicesReport, DevicesResult, DevicesState, DevicesStatus
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
-from bluefleet.fleet._whole_file import write_whole
+from bluefleet.fleet._whole_file import one_at_a_time, write_whole
 from bluefleet.model import PlacedDevice, Site
 
 # Seconds between two looks at a worker that is busy. Each look costs the queue a millisecond.
@@ -53,6 +53,14 @@ def sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
 
     What the worker can't load now is marked as pending; on the manager a unit waits for that mark, and calls `join`.
     """
+    if check:
+        return _sync(site, settings, check=True)
+    # What is written, told to the worker and noted belongs together; the queue's answers have deadlines, so this ends.
+    with one_at_a_time(settings.devices_lock):
+        return _sync(site, settings, check=False)
+
+
+def _sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
     text = database(site)
     written = _differs(settings.devices_file, text)
     if written and not check:

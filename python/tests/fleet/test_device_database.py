@@ -8,7 +8,7 @@ import pytest
 import yaml
 from happi import Client
 
-from bluefleet.fleet import Settings, database
+from bluefleet.fleet import Settings, StateUnusable, database
 from bluefleet.fleet import _devices as devices
 from bluefleet.fleet._devices import sync
 from bluefleet.fleet._whole_file import write_whole
@@ -113,3 +113,12 @@ def test_one_brings_it_to_the_worker_at_a_time(tmp_path: Path, monkeypatch: pyte
     first.join(5)
     assert said == ["begins", "ends"] * 2
     assert settings.devices_file.read_text() == database(other)
+
+
+def test_a_folder_that_can_t_be_written_is_told_with_what_to_do(tmp_path: Path) -> None:
+    settings = Settings(etc=tmp_path / "etc", lib=tmp_path / "lib")
+    settings.lib.mkdir()
+    settings.devices_file.parent.write_text("a file is in the way")
+    with pytest.raises(StateUnusable, match="File exists") as caught:
+        sync(SITE, settings, check=False)
+    assert "bluefleet apply" in caught.value.remedy

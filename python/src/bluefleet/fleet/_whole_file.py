@@ -1,11 +1,16 @@
 """Files that others read while they are written."""
 
+import errno
 import fcntl
 import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from bluefleet.fleet._state import StateUnusable
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -34,3 +39,21 @@ def one_at_a_time(file: Path) -> Generator[None, None, None]:
     with file.open("a", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def needed(file: Path, then: str) -> Generator[None, None, None]:
+    """What these lines do with the file must be done; when it can't be, `then` says what makes up for it.
+
+    Raises StateUnusable.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = (
+            "Make room on the manager's disk"
+            if error.errno in _FULL
+            else "Run it as user bluefleet; `site.yml --tags fleet` makes its folder"
+        )
+        where = f" at {error.filename}" if error.filename else ""
+        raise StateUnusable(file, f"{error.strerror or error}{where}", f"{what}. {then}") from error

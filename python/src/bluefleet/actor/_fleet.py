@@ -52,12 +52,16 @@ class Fleet:
         return self._site
 
     async def link(self) -> None:
-        """Dial the actors of the site: what they tell everybody is passed on, and a link that ends is made again."""
+        """Dial the actors of the site: what they tell everybody is passed on, and a link that ends is made again.
+
+        Those that are not of the site any more, or not there, are left.
+        """
         site = self.site()
         try:
             targets = actor_targets(site, select(site))
         except NoActor:
-            return
+            targets = []
+        await self.links.keep(targets)
         for target in targets:
             await self.links.to(target)
 

@@ -23,6 +23,7 @@ from bluefleet.fleet import (
     apply,
     disable,
     enable,
+    only_asks,
     reboot,
     select,
     status,
@@ -158,7 +159,8 @@ async def talk_(
 
     seconds = deadline or fleet.actor.talk_seconds
     words = " ".join(camera_command)
-    report = await talk(site, words, targets, deadline=seconds, heard=heard, links=fleet.links)
+    noted = None if only_asks(words) else (fleet.settings, fleet.call("talk", command))
+    report = await talk(site, words, targets, deadline=seconds, heard=heard, links=fleet.links, noted=noted)
     by_label = {one.label: one for one in targets}
     failed: list[str] = []
     for result in report.results:

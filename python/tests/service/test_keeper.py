@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from bluefleet.fleet import NodeStatus, Reconciled, Settings
+from bluefleet.fleet import NodeStatus, Reconciled, Settings, State, history
 from bluefleet.model import Node, Site
 from bluefleet.service import ServiceSettings
 from bluefleet.service import _keeper as keeping
+from bluefleet.service._api import build
 from bluefleet.service._events import Events
 from bluefleet.service._keeper import Keeper
 from bluefleet.service._meters import Meters
+from bluefleet.service._parts import Parts
 
 
 def site(*nodes: str) -> Site:
@@ -124,3 +126,58 @@ def test_what_nobody_foresaw_of_one_node_ends_neither_the_service_nor_the_looks_
         assert all(node.reachable for node in made.status().nodes)
 
     at_work(made, claims)
+
+
+def test_a_long_verb_is_told_when_it_ends_however_much_was_done_meanwhile(tmp_path: Path, nodes: Nodes) -> None:
+    events = Events()
+    told: list[tuple[int, str]] = []
+    tell = events.tell
+    events.tell = lambda kind, data: (
+        told.append((data["id"], data["result"])) if kind == "history" else None,
+        tell(kind, data),
+    )[1]  # type: ignore[method-assign]
+    made = keeper(site("node1"), tmp_path, nodes, events)
+    state = State(made._settings.state_file)
+    before = history.begin(state, "ada", "apply", ["node1"], {})
+
+    async def claims() -> None:
+        await until(lambda: made._newest is not None)
+        long = history.begin(state, "ada", "reboot", ["node1"], {})
+        many = [history.begin(state, "bob", "start", ["node1"], {}) for _ in range(40)]
+        await until(lambda: len(told) == 41)
+        history.end(state, long, "ok", [])
+        history.end(state, before, "failed", [])
+        await until(lambda: len(told) == 43)
+        assert set(told) == {(one, "unfinished") for one in (long, *many)} | {(long, "ok"), (before, "failed")}
+
+    at_work(made, claims)
+
+
+def test_the_first_entry_there_ever_was_is_told(tmp_path: Path, nodes: Nodes) -> None:
+    events = Events()
+    made = keeper(site("node1"), tmp_path, nodes, events)
+
+    async def claims() -> None:
+        await until(lambda: made._newest is not None)
+        history.begin(State(made._settings.state_file), "ada", "apply", ["node1"], {})
+        async for event in events.listen(None, idle=10):
+            assert event is not None
+            if event.kind == "history":
+                return
+
+    at_work(made, claims)
+
+
+def test_of_a_site_without_nodes_nobody_waits_for_the_first_look(tmp_path: Path, nodes: Nodes) -> None:
+    made = keeper(site(), tmp_path, nodes)
+
+    async def claims() -> None:
+        await made._looked.wait()
+
+    at_work(made, claims)
+
+
+def test_who_asks_for_health_waits_for_no_thread(tmp_path: Path, nodes: Nodes) -> None:
+    app = build(Parts(keeper(site(), tmp_path, nodes), Events(), Meters(), Settings()))
+    (route,) = [one for one in app.routes if getattr(one, "path", "") == "/healthz"]
+    assert asyncio.iscoroutinefunction(route.endpoint)  # type: ignore[attr-defined]

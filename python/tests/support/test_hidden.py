@@ -102,6 +102,7 @@ def test_a_bundle_has_what_could_be_had_says_what_could_not_and_is_its_owners_al
         collect([], HIDDEN, file)
 
 
+@pytest.mark.slow
 def test_of_what_is_too_long_the_end_is_there_and_no_half_of_a_secret(tmp_path: Path) -> None:
     secret, file = SECRETS["queue_api_key"], tmp_path / "bluefleet-lab.tar.gz"
     # Wherever it is cut, it is within a secret, or within a key whose end alone is left.

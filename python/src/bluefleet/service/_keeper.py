@@ -40,6 +40,8 @@ _TOGETHER = 0.3
 # How often it is looked whether an operator did something, and whether the site file is another one.
 _OPERATORS = 1.0
 _DAY = 86400.0
+# Entries of history among which those are that go on when the service begins.
+_LATEST = 100
 # Until what failed in a way that nobody foresaw is tried again: at first, and at most.
 _STRANGE, _STRANGE_AT_MOST = 1.0, 60.0
 # site.yml applies what it has declared; what it has not made is made after that.
@@ -83,8 +85,9 @@ class Keeper:
         self._looked = asyncio.Event()
         self._beat = time.monotonic()
         self._hands_off = 0.0
-        # The latest entries of history, and what came of each.
-        self._results: dict[int, str] = {}
+        # The latest entry of history that was told, and those that go on.
+        self._newest: int | None = None
+        self._unfinished: set[int] = set()
         # Before it is read: what is written meanwhile is read again.
         self._stamp = _stamp(settings)
         self.site = read()
@@ -146,6 +149,7 @@ class Keeper:
         for what in [what for what in self._problems if what.startswith("node ")]:
             self._trouble(what, "")
         self._tasks = {node.name: group.create_task(self._node(node)) for node in self.site.nodes}
+        self._all_looked()
 
     async def _node(self, node: Node) -> None:
         async with asyncio.TaskGroup() as group:
@@ -223,8 +227,7 @@ class Keeper:
         name = found.node.name
         before = self._looks.get(name)
         self._looks[name] = found
-        if len(self._looks) == len(self.site.nodes):
-            self._looked.set()
+        self._all_looked()
         for step in found.steps:
             logger.info("%s/%s: %s %s: %s %s", name, step.instance, step.action, step.outcome, step.reason, step.detail)
             self._events.tell("step", {"node": name, **step.model_dump(mode="json")})
@@ -233,6 +236,11 @@ class Keeper:
             self._events.tell("give-up", trouble.model_dump(mode="json"))
         if before is None or _lasting(before.node) != _lasting(found.node):
             self._events.tell("node", found.node.model_dump(mode="json"))
+
+    def _all_looked(self) -> None:
+        """Of a site without nodes there is nothing to wait for."""
+        if len(self._looks) == len(self.site.nodes):
+            self._looked.set()
 
     async def _round(self) -> None:
         """What concerns the site as a whole: its queue, its sinks."""
@@ -263,14 +271,20 @@ class Keeper:
 
     async def _history(self) -> None:
         self._overrides = await asyncio.to_thread(Overrides.now, self._state)
-        entries = await asyncio.to_thread(history.entries, self._state, limit=20)
-        before, self._results = self._results, {entry.id: entry.result for entry in entries}
-        oldest = max(before, default=None)
-        for entry in reversed(entries):
-            known = before.get(entry.id)
-            # Of what was there when the service began nobody needs to be told.
-            if known == entry.result or (known is None and (oldest is None or entry.id < oldest)):
+        if self._newest is None:
+            # Of what was there when the service began nobody needs to be told, but of its end.
+            latest = await asyncio.to_thread(history.entries, self._state, limit=_LATEST)
+            self._newest = max((entry.id for entry in latest), default=0)
+            self._unfinished = {entry.id for entry in latest if entry.result == "unfinished"}
+            return
+        for entry in await asyncio.to_thread(history.after, self._state, self._newest, self._unfinished):
+            if entry.result != "unfinished":
+                self._unfinished.discard(entry.id)
+            elif entry.id in self._unfinished:
                 continue
+            else:
+                self._unfinished.add(entry.id)
+            self._newest = max(self._newest, entry.id)
             self._events.tell("history", entry.model_dump(mode="json"))
             if entry.who != SERVICE:
                 self.wake(target.partition("/")[0] for target in entry.targets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from bad_actors import serving, well
 from bluefleet.actor._commands import talk_
 from bluefleet.actor._fleet import Fleet
 from bluefleet.actor._settings import ActorSettings
-from bluefleet.fleet import ActorLinks, Settings, State, history
+from bluefleet.fleet import ActorLinks, Overrides, Settings, State, history
 from bluefleet.model import Site
 
 
@@ -79,3 +80,28 @@ def test_a_camera_that_left_the_site_is_dialled_no_more(settings: Settings) -> N
             assert (first.port, second.port) == (before, after)
 
     asyncio.run(moved())
+
+
+def test_who_holds_the_state_file_holds_up_no_other_command(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, let_go = threading.Event(), threading.Event()
+
+    def wait(_state: State) -> Overrides:
+        held.set()
+        assert let_go.wait(10)
+        return Overrides()
+
+    monkeypatch.setattr(Overrides, "now", wait)
+    settings.site_file.write_text(site_of(1).model_dump_json(by_alias=True))
+
+    async def both() -> list[str]:
+        async with ActorLinks() as links:
+            asking = asyncio.create_task(Fleet(settings, ActorSettings(), links).enabled_nodes())
+            while not held.is_set():
+                await asyncio.sleep(0.001)
+            # The loop is here, and not in the wait for the file.
+            let_go.set()
+            return await asking
+
+    assert asyncio.run(both()) == ["node1"]

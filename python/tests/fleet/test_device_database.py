@@ -1,14 +1,17 @@
 """The device database is happi's, says the same for the same site, and is written whole."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
 from happi import Client
 
-from bluefleet.fleet import Settings
+from bluefleet.fleet import Settings, StateUnusable
+from bluefleet.fleet import _devices as devices
 from bluefleet.fleet._devices import sync
+from bluefleet.fleet._whole_file import write_whole
 from bluefleet.model import Site, device_database
 from role_files import load_role_file
 
@@ -84,3 +87,38 @@ def test_ansible_writes_the_same_for_a_worker_on_another_host() -> None:
     site = SITE.model_copy(update={"hosts": {}, "nodes": []})
     text = yaml.safe_dump(site.model_dump(mode="json", by_alias=True))
     assert filters.device_database(text) == device_database(site)
+
+
+def test_one_brings_it_to_the_worker_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(etc=tmp_path / "etc", lib=tmp_path / "lib")
+    other = SITE.model_copy(update={"nodes": []})
+    said: list[str] = []
+    writing, both = threading.Event(), threading.Event()
+
+    def slowly(path: Path, text: str) -> None:
+        said.append("begins")
+        if writing.is_set():
+            both.set()
+        writing.set()
+        # Somebody who can't come between takes longer than this.
+        both.wait(0.3)
+        write_whole(path, text)
+        said.append("ends")
+
+    monkeypatch.setattr(devices, "write_whole", slowly)
+    first = threading.Thread(target=sync, args=[SITE, settings], kwargs={"check": False})
+    first.start()
+    assert writing.wait(5)
+    sync(other, settings, check=False)
+    first.join(5)
+    assert said == ["begins", "ends"] * 2
+    assert settings.devices_file.read_text() == device_database(other)
+
+
+def test_a_folder_that_can_t_be_written_is_told_with_what_to_do(tmp_path: Path) -> None:
+    settings = Settings(etc=tmp_path / "etc", lib=tmp_path / "lib")
+    settings.lib.mkdir()
+    settings.devices_file.parent.write_text("a file is in the way")
+    with pytest.raises(StateUnusable, match="File exists") as caught:
+        sync(SITE, settings, check=False)
+    assert "bluefleet apply" in caught.value.remedy

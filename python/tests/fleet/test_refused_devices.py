@@ -1,13 +1,15 @@
 """The file of refused devices says what is disabled, whoever else changes overrides at the same time."""
 
 import asyncio
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from bluefleet.fleet import Call, Override, Settings, State, disable, select
+from bluefleet.fleet import Call, Override, Overrides, Settings, State, StateUnusable, disable, select
 from bluefleet.fleet import _refused_devices as refused
 from bluefleet.fleet._lock import node_lock
 from bluefleet.fleet._overrides import put
@@ -74,3 +76,17 @@ def test_a_disable_that_is_ended_while_it_waits_for_a_node_holds_for_the_others(
 
     asyncio.run(ended())
     assert refused_now(settings) == {"axis1"}
+
+
+def test_a_disable_that_plans_can_t_be_told_of_says_so_and_what_makes_up_for_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StateUnusable, match=r"refused\.json: No space left on device") as caught:
+        asyncio.run(disable(SITE, settings, select(SITE, ["node1"]), Call("disable", who="ada")))
+    assert caught.value.remedy.startswith("Make room on the manager's disk. What operators said is kept")
+    assert Overrides.now(State(settings.state_file)).first("node1", "", "disabled")
+    assert not settings.refused_devices_file.exists()

@@ -148,6 +148,37 @@ def test_a_file_that_is_no_database_is_told(state: State) -> None:
         Overrides.now(state)
 
 
+def test_a_full_disk_is_told_as_one_and_nothing_of_the_change_is_kept(state: State) -> None:
+    put(state, [stopped("cam1")])
+
+    def fill() -> None:
+        with state.writing() as connection:
+            # No more pages than there are: what SQLite meets on a full disk.
+            connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+            connection.execute("DELETE FROM override")
+            connection.execute("INSERT INTO disk VALUES (hex(zeroblob(1000000)), 0, 0, '')")
+
+    with pytest.raises(StateUnusable, match="database or disk is full") as caught:
+        fill()
+    assert caught.value.remedy.startswith("Make room")
+    assert len(Overrides.now(state).all) == 1
+
+
+def test_a_disk_that_fails_is_told_as_one(state: State) -> None:
+    put(state, [stopped("cam1")])
+
+    def fail() -> None:
+        with state.writing() as connection:
+            connection.execute("ROLLBACK")
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+            raise error
+
+    with pytest.raises(StateUnusable, match="disk I/O error") as caught:
+        fail()
+    assert "`dmesg`" in caught.value.remedy
+
+
 def test_history_tells_what_came_of_it_and_what_never_ended(state: State) -> None:
     first = history.begin(state, "ada", "stop", ["node1/cam1"], {"reason": "dust"})
     history.end(state, first, "failed", ["node1/cam1: it is gone"])

@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from bad_actors import SilentProxy, dies_in_the_middle, never_ends, serving, speaks_http, well
 
+from bad_actors import SilentProxy, dies_in_the_middle, never_ends, serving, speaks_http, well
 from bluefleet.fleet import (
     ActorLinks,
     CommandInvalid,
@@ -226,3 +226,19 @@ def test_a_report_is_one_json_object(cameras: list[CameraProcess]) -> None:
     content: dict[str, Any] = report.model_dump(mode="json")
     assert content["schema_version"] == 1
     assert content["results"][0]["keywords"] == {"text": "Pong."}
+
+
+def test_a_link_to_who_moved_is_closed_and_the_others_stay() -> None:
+    async def moved() -> None:
+        async with serving(well) as before, serving(well) as after, serving(well) as other, ActorLinks() as links:
+            old, new = Target("node1", "cam1", "127.0.0.1", before), Target("node1", "cam1", "127.0.0.1", after)
+            stays = Target("node1", "cam10", "127.0.0.1", other)
+            assert (await talk(SITE, "status", [old, stays], deadline=5, links=links)).ok
+            closed, kept = await links.to(old), await links.to(stays)
+            await links.keep([new, stays])
+            assert (closed.connected, kept.connected) == (False, True)
+            assert await links.to(stays) is kept
+            assert (await talk(SITE, "status", [new, stays], deadline=5, links=links)).ok
+        assert not kept.connected
+
+    asyncio.run(moved())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import tarfile
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from bluefleet.support import Hidden, Source, collect
+from bluefleet.support import Hidden, Source, _bundle, collect
 
 SECRETS = {
     "queue_api_key": "Zx81kQ2mWv9Lr4Tn7Yb3Hc6Pd5Fg0JsA",
@@ -99,3 +100,32 @@ def test_a_bundle_has_what_could_be_had_says_what_could_not_and_is_its_owners_al
     assert secret not in "".join(texts.values())
     with pytest.raises(FileExistsError):
         collect([], HIDDEN, file)
+
+
+@pytest.mark.slow
+def test_of_what_is_too_long_the_end_is_there_and_no_half_of_a_secret(tmp_path: Path) -> None:
+    secret, file = SECRETS["queue_api_key"], tmp_path / "bluefleet-lab.tar.gz"
+    # Wherever it is cut, it is within a secret, or within a key whose end alone is left.
+    many = f"yes {secret}{secret}{secret} | head -n 100000; echo the end"
+    key = f"echo '-----BEGIN PRIVATE KEY-----'; yes {'k' * 60} | head -n 150000; echo '-----END PRIVATE KEY-----'; echo over"
+    assert (
+        collect([Source("many.txt", ["sh", "-c", many], 60), Source("key.txt", ["sh", "-c", key], 60)], HIDDEN, file)
+        == []
+    )
+    with tarfile.open(file) as bundle:
+        said = {name.rpartition("/")[2]: bundle.extractfile(name).read() for name in bundle.getnames()}  # type: ignore[union-attr]
+    assert said["many.txt"].endswith(b"the end\n")
+    assert len(said["many.txt"]) <= 4 * 2**20
+    for part in (secret[:8], secret[-8:], secret[10:20]):
+        assert part.encode() not in said["many.txt"]
+    assert said["key.txt"].strip() == b"over"
+
+
+def test_what_is_read_is_held_to_its_end_only() -> None:
+    reading, writing = os.pipe()
+    end = _bundle._End(os.fdopen(reading, "rb"))
+    with os.fdopen(writing, "wb") as out:
+        for _ in range(40):
+            out.write(b"x" * 2**20)
+    end.text()
+    assert len(end._kept) <= 2 * _bundle._MOST + _bundle._PIECE

@@ -23,6 +23,7 @@ from bluefleet.fleet import (
     apply,
     disable,
     enable,
+    only_asks,
     reboot,
     select,
     status,
@@ -53,7 +54,7 @@ async def tell_status(command: Any, fleet: Fleet) -> None:
     if command.transport is None and not command.actor.transports:
         # Nobody would hear it.
         return
-    selection = fleet.enabled().selection
+    selection = (await fleet.enabled()).selection
     command.info(enabledNodes=[one.node.name for one in selection])
     # What site.yml declared since.
     await fleet.link()
@@ -69,7 +70,7 @@ async def reconnect(
     command: Any, fleet: Fleet, *, names: str | None, category: str | None, force: bool, interrupt_runs: bool
 ) -> None:
     """Makes containers what they should be: what differs is made anew, what is missing is made, with its volumes."""
-    selection = _chosen(command, fleet, names, category)
+    selection = await _chosen(command, fleet, names, category)
     if not selection.chosen:
         raise CommandFailed("No node is enabled")
     report = await apply(
@@ -113,7 +114,7 @@ async def reboot_(
         )
     if not (names or category):
         raise CommandFailed("Name nodes or a category")
-    selection = _chosen(command, fleet, names, category)
+    selection = await _chosen(command, fleet, names, category)
     parts = [name for one in selection if not one.whole for name in one.names]
     if parts:
         raise CommandFailed(f"{' and '.join(parts)}: nodes are rebooted, and no instances alone")
@@ -149,7 +150,7 @@ async def talk_(
 ) -> None:
     """Says a command to the actors of instances, and passes on all they reply."""
     site = fleet.site()
-    targets = actor_targets(site, _chosen(command, fleet, names, category))
+    targets = actor_targets(site, await _chosen(command, fleet, names, category))
     filenames: list[str] = []
 
     def heard(target: Target, reply: Reply) -> None:
@@ -158,7 +159,8 @@ async def talk_(
 
     seconds = deadline or fleet.actor.talk_seconds
     words = " ".join(camera_command)
-    report = await talk(site, words, targets, deadline=seconds, heard=heard, links=fleet.links)
+    noted = None if only_asks(words) else (fleet.settings, fleet.call("talk", command))
+    report = await talk(site, words, targets, deadline=seconds, heard=heard, links=fleet.links, noted=noted)
     by_label = {one.label: one for one in targets}
     failed: list[str] = []
     for result in report.results:
@@ -210,12 +212,12 @@ async def _mark(
     failed = _failed(report.nodes)
     if failed:
         raise CommandFailed(f"Failed to {verb} {'; '.join(failed)}")
-    return {"enabledNodes": fleet.enabled_nodes()}
+    return {"enabledNodes": await fleet.enabled_nodes()}
 
 
-def _chosen(command: Any, fleet: Fleet, names: str | None, category: str | None) -> Selection:
+async def _chosen(command: Any, fleet: Fleet, names: str | None, category: str | None) -> Selection:
     """What is enabled of it, when somebody is told what is not."""
-    chosen = fleet.enabled(names, category)
+    chosen = await fleet.enabled(names, category)
     if names or category:
         _tell(command, (("w", {"text": f"Left out: {words}."}) for words in chosen.left))
     return chosen.selection

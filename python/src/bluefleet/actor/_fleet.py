@@ -1,5 +1,6 @@
 """What commands of the actor are done with: the site as it is declared now, what of it is enabled, who asks."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,12 +53,16 @@ class Fleet:
         return self._site
 
     async def link(self) -> None:
-        """Dial the actors of the site: what they tell everybody is passed on, and a link that ends is made again."""
+        """Dial the actors of the site: what they tell everybody is passed on, and a link that ends is made again.
+
+        Those that are not of the site any more, or not there, are left.
+        """
         site = self.site()
         try:
             targets = actor_targets(site, select(site))
         except NoActor:
-            return
+            targets = []
+        await self.links.keep(targets)
         for target in targets:
             await self.links.to(target)
 
@@ -65,21 +70,25 @@ class Fleet:
         """A call of a verb by whoever sent the command; what the actor does by itself is the actor's."""
         return Call(verb, who=getattr(command.transport, "who", "") or self.actor.name, **bounds)
 
-    def enabled_nodes(self) -> list[str]:
+    async def enabled_nodes(self) -> list[str]:
         """The nodes in use."""
-        overrides = Overrides.now(State(self.settings.state_file))
+        overrides = await self._overrides()
         return [
             node.name
             for node in self.site().nodes
             if not any(one.kind == "disabled" for one in overrides.of_node(node.name))
         ]
 
-    def enabled(self, names: str | None = None, category: str | None = None) -> Enabled:
+    async def _overrides(self) -> Overrides:
+        # In a thread: whoever holds the state file makes no other command wait.
+        return await asyncio.to_thread(Overrides.now, State(self.settings.state_file))
+
+    async def enabled(self, names: str | None = None, category: str | None = None) -> Enabled:
         """What is named or of the category (lists with commas), and in use; without either all that is.
 
         Raises SelectionInvalid, StateUnusable, and CommandFailed when what was named is out of use.
         """
-        overrides = Overrides.now(State(self.settings.state_file))
+        overrides = await self._overrides()
         targets = _words(names)
         kept: list[Chosen] = []
         left: list[_Left] = []

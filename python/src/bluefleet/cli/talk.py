@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-# Commands of every actor that change nothing.
-_ASK = frozenset({"help", "ping", "status", "version"})
-
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def talk(
@@ -46,12 +43,12 @@ def talk(
     out unless it is named. A plan that uses the hardware is not looked for. Options stand before the command: all that
     follows its first word is the actor's.
     """
-    from bluefleet.fleet import Call, CommandInvalid, NoActor, Overrides, Settings, State, actor_targets
+    from bluefleet.fleet import Call, CommandInvalid, NoActor, Overrides, Settings, State, actor_targets, only_asks
     from bluefleet.fleet import talk as say
 
     settings = Settings()
     site = declared(settings)
-    if words[0] in _ASK:
+    if only_asks(words[0]):
         chosen = chosen_of(site, on or [], category or [])
     else:
         chosen = some_of(site, on or [], category or [], everything=everything)
@@ -68,7 +65,7 @@ def talk(
                 targets,
                 deadline=deadline,
                 heard=_say_nothing if as_json else _show_reply,
-                noted=None if words[0] in _ASK else (settings, Call("talk")),
+                noted=None if only_asks(words[0]) else (settings, Call("talk")),
             ),
             "what was said is said; the actors go on with it",
         )

@@ -31,6 +31,7 @@ from bluefleet.engine._errors import (
     ImageMissing,
     NameTaken,
 )
+from bluefleet.engine._ssh import SshAdapter
 from bluefleet.engine._trust import TrustingAdapter
 
 # What the oldest supported engine (Debian 12's 20.10) speaks; the answer to the first question tells what both speak.
@@ -78,6 +79,7 @@ class DockerApi(Protocol):
     def exec_resize(self, exec_id: str, height: int, width: int) -> None: ...
     def exec_inspect(self, exec_id: str) -> dict[str, Any]: ...
     def clock_skew(self) -> float: ...
+    def cut(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -92,6 +94,9 @@ class _Client(APIClient):
         )
         if endpoint.certificate is not None:
             self.mount("https://", TrustingAdapter(endpoint.certificate))
+        self._ssh = SshAdapter(endpoint.url, deadlines.connect) if endpoint.url.startswith("ssh:") else None
+        if self._ssh is not None:
+            self.mount(self.base_url, self._ssh)
         # The node's clock less ours is between these; every answer tells its second.
         self._skew = (float("-inf"), float("inf"))
         self._streams: list[requests.Response] = []
@@ -174,6 +179,11 @@ class _Client(APIClient):
             with suppress(OSError, AttributeError):
                 link = cast("Any", response.raw)._fp.fp.raw._sock
                 socket.socket.shutdown(link, socket.SHUT_RDWR)
+
+    def cut(self) -> None:
+        """End the processes that this connection is made of, if it is: nobody waits for it any more."""
+        if self._ssh is not None:
+            self._ssh.cut()
 
     def negotiate(self) -> dict[str, Any]:
         """The engine's version; from here on both sides' newest common API is spoken."""
@@ -345,6 +355,8 @@ def _ssh_words(error: Exception) -> str:
     """ssh tells people why on stderr, and programs only that it ended."""
     if _cause(error, ConnectionResetError) is not None:
         return "ssh ended: no host, no login or no engine there; its own words are on stderr"
+    if _cause(error, FileNotFoundError) is not None:
+        return "this machine has no program ssh"
     return _plain_words(error)
 
 

@@ -60,6 +60,8 @@ class Engine:
         self.endpoint = endpoint
         self.deadlines = deadlines or Deadlines()
         self._client: DockerApi | None = None
+        # One that has not answered yet, too.
+        self._dialled: list[DockerApi] = []
         self._version = ""
         self._lost: EngineTimeout | None = None
         self._left_at_work = False
@@ -71,8 +73,9 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A client that a call still uses is left to its thread.
-        if self._client is not None and self._lost is None and not self._left_at_work:
-            self._client.close()
+        if self._lost is None and not self._left_at_work:
+            for client in self._dialled:
+                client.close()
 
     async def observe(self, labels: Mapping[str, str]) -> Observation:
         """The engine's version and all containers, running or not, that carry `labels` (of `org.bluefleet`)."""
@@ -340,6 +343,8 @@ class Engine:
             if late is not None:
                 self._left_at_work = True
                 raise late from None
+            for client in self._dialled:
+                client.cut()
             if isinstance(error, EngineTimeout):
                 self._lost = error
                 raise
@@ -400,6 +405,7 @@ class Engine:
 
         if self._client is None:
             client = connect(self.endpoint, self.deadlines)
+            self._dialled.append(client)
             client.allow(deadline)
             with translated(self.endpoint, "connect"):
                 self._version = str(client.negotiate()["Version"])

@@ -63,6 +63,7 @@ from bluefleet.fleet._talk import (
     TalkResult,
     Target,
     actor_targets,
+    only_asks,
     talk,
 )
 from bluefleet.fleet._update import rollback, update
@@ -154,6 +155,7 @@ __all__ = [
     "join",
     "logs",
     "look_beside",
+    "only_asks",
     "operate",
     "orphans",
     "orphans_named",

@@ -12,18 +12,28 @@ from bluefleet.fleet._refused_devices import refused_devices
 from bluefleet.fleet._report import DeviceEntry, DevicesReport, DevicesResult, DevicesState, DevicesStatus
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
-from bluefleet.fleet._whole_file import write_whole
+from bluefleet.fleet._whole_file import needed, one_at_a_time, write_whole
 from bluefleet.model import Site, device_database
 
 # Seconds between two looks at a worker that is busy. Each look costs the queue a millisecond.
 _LOOK_AGAIN = 2.0
+_THEN = "Then `bluefleet apply` brings the devices to the queue; what runs is as it was"
 
 
 def sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
     """Write the database, then make the worker load it if that disturbs no plan. With `check` only look.
 
     What the worker can't load now is marked as pending; on the manager a unit waits for that mark, and calls `join`.
+    Raises StateUnusable.
     """
+    if check:
+        return _sync(site, settings, check=True)
+    # What is written, told to the worker and noted belongs together; the queue's answers have deadlines, so this ends.
+    with needed(settings.devices_file.parent, _THEN), one_at_a_time(settings.devices_lock):
+        return _sync(site, settings, check=False)
+
+
+def _sync(site: Site, settings: Settings, *, check: bool) -> DevicesResult:
     text = device_database(site)
     written = _differs(settings.devices_file, text)
     if written and not check:
@@ -54,7 +64,10 @@ def _load(site: Site, settings: Settings, queue: Queue, text: str, *, told: bool
 
 
 async def join(read: Callable[[], Site], settings: Settings, progress: Callable[[str], None]) -> DevicesResult:
-    """Wait until the worker is idle and make it load the database. The site is read again at each look."""
+    """Wait until the worker is idle and make it load the database. The site is read again at each look.
+
+    Raises StateUnusable.
+    """
     said = ""
     while True:
         found = await asyncio.to_thread(sync, read(), settings, check=False)

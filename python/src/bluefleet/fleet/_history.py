@@ -3,7 +3,7 @@
 import json
 import os
 import pwd
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -101,6 +101,18 @@ def entries(
             if len(found) == limit:
                 break
     return found
+
+
+def after(state: State, latest: int, more: Collection[int] = ()) -> list[HistoryEntry]:
+    """The entries that were made after `latest`, and `more`, the earliest first. Raises StateUnusable."""
+    with state.reading() as connection:
+        if connection is None:
+            return []
+        rows = connection.execute(
+            "SELECT * FROM history WHERE id > ? OR id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (latest, json.dumps(list(more))),
+        )
+        return [HistoryEntry.model_validate(dict(row)) for row in rows]
 
 
 def _is_about(target: str, nodes: Sequence[str], targets: Sequence[str]) -> bool:

@@ -1,10 +1,13 @@
 """What instances wrote: their containers now, and those that were taken away."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
 
 from bluefleet.engine import READ_LOGS, Container, Engine, EngineError, EngineTimeout, LogLine
 from bluefleet.fleet._kept_logs import kept, lines
@@ -94,8 +97,9 @@ class _Reader:
 
     async def lines(self) -> AsyncIterator[InstanceLine]:
         if self._wanted.previous:
-            for line in self._kept():
-                yield self._labelled(line)
+            async with aclosing(self._kept()) as before:
+                async for line in before:
+                    yield self._labelled(line)
         while True:
             try:
                 async for line in self._now():
@@ -139,15 +143,29 @@ class _Reader:
                     self._tail = None
                     yield line
 
-    def _kept(self) -> list[LogLine]:
+    async def _kept(self) -> AsyncGenerator[LogLine, None]:
+        """Of what is kept, file by file; with `tail` no more than that is held at a time. Threads do the unpacking."""
         folder = self._settings.logs_folder / self._node.name / self._instance.name
-        found: list[LogLine] = []
-        for file in kept(folder):
-            try:
-                found += [line for line in lines(file) if line.time > self._last]
-            except (OSError, EOFError) as error:
-                self._trouble(f"{file}: {error}")
-        return found[-self._tail :] if self._tail else found
+        last: deque[LogLine] = deque(maxlen=self._tail or None)
+        for file in await asyncio.to_thread(kept, folder):
+            pages = self._pages(file)
+            while page := await asyncio.to_thread(next, pages, None):
+                if self._tail:
+                    last.extend(page)
+                    continue
+                for line in page:
+                    yield line
+        for line in last:
+            yield line
+
+    def _pages(self, file: Path) -> Generator[list[LogLine], None, None]:
+        """The wanted lines of a kept file, some at a time."""
+        wanted = (line for line in lines(file) if line.time > self._last)
+        try:
+            while page := list(islice(wanted, _AHEAD)):
+                yield page
+        except (OSError, EOFError) as error:
+            self._trouble(f"{file}: {error}")
 
     def _tell(self, error: EngineError) -> None:
         self._trouble(f"{self._node.name}/{self._instance.name}: {error.tried}: {error.reason}. {error.remedy}")

@@ -5,8 +5,10 @@ import json
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
-from bluefleet.fleet._whole_file import write_whole
+from bluefleet.fleet._whole_file import needed, write_whole
 from bluefleet.model import Site
+
+_THEN = "What operators said is kept, but plans are told what was so before, until `bluefleet apply` writes it"
 
 
 def refused_devices(site: Site, overrides: Overrides) -> dict[str, str]:
@@ -38,5 +40,6 @@ def write_refused(site: Site, settings: Settings) -> None:
         devices = refused_devices(site, Overrides.within(connection))
         text = json.dumps({"schema_version": 1, "devices": devices}, indent=1, sort_keys=True)
         file = settings.refused_devices_file
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            write_whole(file, text)
+        with needed(file, _THEN):
+            if not file.exists() or file.read_text(encoding="utf-8") != text:
+                write_whole(file, text)

@@ -57,6 +57,11 @@ class Settings:
         return self.lib / "devices" / "devices.json"
 
     @property
+    def devices_lock(self) -> Path:
+        """Whoever brings the device database to the worker holds a lock on it."""
+        return self.lib / "fleet" / "devices.lock"
+
+    @property
     def refused_devices_file(self) -> Path:
         """Devices that plans must not use, read by every RunEngine."""
         return self.lib / "devices" / "refused.json"

@@ -68,6 +68,11 @@ _SHAPES = (
 # Seconds that a writer waits for another; each holds the file for milliseconds.
 _BUSY = 10.0
 _LOOK_AGAIN = 0.01
+_REMEDY = "Run it as user bluefleet; `site.yml --tags fleet` makes its folder"
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "Make room on the manager's disk and try again",
+    sqlite3.SQLITE_IOERR: "Look at the manager's disk: `df`, `dmesg`; then try again",
+}
 
 
 class StateUnusable(Exception):
@@ -106,7 +111,9 @@ class State:
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                # SQLite ended it by itself where the disk is full or fails.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
@@ -125,7 +132,7 @@ class State:
                 reason = f"others have been writing for {_BUSY:g} s"
                 remedy = "Try again; `bluefleet status` shows who works on which node"
                 raise StateUnusable(self.file, reason, remedy) from error
-            raise self._unusable(str(error)) from error
+            raise self._unusable(str(error), _REMEDIES.get(_code(error), _REMEDY)) from error
         finally:
             connection.close()
 
@@ -167,10 +174,14 @@ class State:
     def _version(connection: sqlite3.Connection) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
-    def _unusable(self, reason: str) -> StateUnusable:
-        return StateUnusable(self.file, reason, "Run it as user bluefleet; `site.yml --tags fleet` makes its folder")
+    def _unusable(self, reason: str, remedy: str = _REMEDY) -> StateUnusable:
+        return StateUnusable(self.file, reason, remedy)
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    # The upper bytes tell busy with what.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def _code(error: sqlite3.Error) -> int:
+    # The upper bytes tell more exactly what: busy with what, which access failed.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,7 +1,7 @@
 """`talk`: one command to many actors at once, replies as they come, and exactly one result for each instance."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -33,6 +33,8 @@ _OUTCOME_OF: dict[type[ActorError], TalkOutcome] = {
     ActorLost: "lost",
     ActorTimeout: "timeout",
 }
+# Commands of every actor that change nothing.
+_ASK = frozenset({"help", "ping", "status", "version"})
 
 
 class NoActor(Exception):
@@ -100,7 +102,6 @@ class ActorLinks:
         self._patience = patience
         self._broadcast = broadcast
         self._links: dict[Target, ActorLink] = {}
-        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,8 +109,12 @@ class ActorLinks:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._links.clear()
-        await self._open.aclose()
+        await self.keep([])
+
+    @property
+    def targets(self) -> list[Target]:
+        """To whom there are links."""
+        return list(self._links)
 
     async def to(self, target: Target) -> ActorLink:
         """The link to that actor."""
@@ -122,8 +127,19 @@ class ActorLinks:
                 broadcast=None if tell is None else lambda reply: tell(target, reply),
             )
             self._links[target] = link
-            await self._open.enter_async_context(link)
+            await link.__aenter__()
         return self._links[target]
+
+    async def keep(self, targets: Iterable[Target]) -> None:
+        """Close the links to all others: who moved is dialled no more where it was."""
+        wanted = set(targets)
+        over = [self._links.pop(target) for target in list(self._links) if target not in wanted]
+        await asyncio.gather(*(link.__aexit__(None, None, None) for link in over))
+
+
+def only_asks(command: str) -> bool:
+    """Whether this command to an actor changes nothing: it needs no choice of who is meant, and no place in history."""
+    return (command.split() or [""])[0] in _ASK
 
 
 def actor_targets(site: Site, selection: Selection, overrides: Overrides | None = None) -> list[Target]:

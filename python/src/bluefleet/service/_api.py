@@ -47,7 +47,8 @@ def build(
         return app.openapi()
 
     @app.get("/healthz", response_model=Health, responses={503: {"model": Health}})
-    def healthz() -> JSONResponse:
+    # In the loop itself: a probe must not wait until others give a thread back.
+    async def healthz() -> JSONResponse:
         """Whether the service does its round. Without a token: it says nothing of the fleet."""
         ok = api.parts.keeper.alive
         return JSONResponse(Health(ok=ok).model_dump(), 200 if ok else 503)

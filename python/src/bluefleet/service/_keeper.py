@@ -40,6 +40,10 @@ _TOGETHER = 0.3
 # How often it is looked whether an operator did something, and whether the site file is another one.
 _OPERATORS = 1.0
 _DAY = 86400.0
+# Entries of history among which those are that go on when the service begins.
+_LATEST = 100
+# Until what failed in a way that nobody foresaw is tried again: at first, and at most.
+_STRANGE, _STRANGE_AT_MOST = 1.0, 60.0
 # site.yml applies what it has declared; what it has not made is made after that.
 _WHO_DECLARES_APPLIES = 60.0
 # Threads wait for a state file that somebody holds, for the queue, and for sinks.
@@ -81,8 +85,9 @@ class Keeper:
         self._looked = asyncio.Event()
         self._beat = time.monotonic()
         self._hands_off = 0.0
-        # The latest entries of history, and what came of each.
-        self._results: dict[int, str] = {}
+        # The latest entry of history that was told, and those that go on.
+        self._newest: int | None = None
+        self._unfinished: set[int] = set()
         # Before it is read: what is written meanwhile is read again.
         self._stamp = _stamp(settings)
         self.site = read()
@@ -141,7 +146,10 @@ class Keeper:
         names = {node.name for node in self.site.nodes}
         self._looks = {name: look for name, look in self._looks.items() if name in names}
         self._wake = {name: asyncio.Event() for name in names}
+        for what in [what for what in self._problems if what.startswith("node ")]:
+            self._trouble(what, "")
         self._tasks = {node.name: group.create_task(self._node(node)) for node in self.site.nodes}
+        self._all_looked()
 
     async def _node(self, node: Node) -> None:
         async with asyncio.TaskGroup() as group:
@@ -150,20 +158,57 @@ class Keeper:
 
     async def _listen(self, node: Node) -> None:
         """Look whenever its engine tells of something."""
-        async with aclosing(watch(self.site, self._settings, node)) as events:
-            async for _ in events:
-                self.wake([node.name])
+        pause = _STRANGE
+        while True:
+            try:
+                async with aclosing(watch(self.site, self._settings, node)) as events:
+                    async for _ in events:
+                        pause = _STRANGE
+                        self._strange(node, "listen to its events", None)
+                        self.wake([node.name])
+            except Exception as error:  # noqa: BLE001 (one node's trouble is no other node's)
+                self._strange(node, "listen to its events", error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _STRANGE_AT_MOST)
 
     async def _look(self, node: Node) -> None:
         wake = self._wake[node.name]
+        pause = _STRANGE
         while True:
             wake.clear()
-            begun = time.monotonic()
-            found = await self._reconciler.node(self.site, node, mend=time.monotonic() >= self._hands_off)
-            self._state_trouble(found.problem)
-            self._meters.looked(node.name, time.monotonic() - begun, found)
-            self._tell(found)
-            await self._until(wake, found.due)
+            try:
+                due = await self._look_once(node)
+            except Exception as error:  # noqa: BLE001 (one node's trouble is no other node's)
+                self._strange(node, "look after it", error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _STRANGE_AT_MOST)
+            else:
+                pause = _STRANGE
+                self._strange(node, "look after it", None)
+                await self._until(wake, due)
+
+    async def _look_once(self, node: Node) -> datetime | None:
+        """Returns when there is something to do, if that is known."""
+        begun = time.monotonic()
+        found = await self._reconciler.node(self.site, node, mend=time.monotonic() >= self._hands_off)
+        self._state_trouble(found.problem)
+        self._meters.looked(node.name, time.monotonic() - begun, found)
+        self._tell(found)
+        return found.due
+
+    def _strange(self, node: Node, tried: str, error: Exception | None) -> None:
+        """What nobody foresaw is told, with where it came from, and ends nothing else."""
+        what = f"node {node.name}: {tried}"
+        if error is None:
+            self._trouble(what, "")
+            return
+        words = f"{node.name}: {tried}: {type(error).__name__}: {error}"
+        if self._problems.get(what) != words:
+            logger.error("%s", words, exc_info=error)
+            self._problems[what] = words
+        if tried == "look after it":
+            # What was seen before it is no longer known to be so.
+            self._tell(Reconciled(_unseen(node, words, "`journalctl -u bluefleet-fleet` on the manager says more")))
 
     async def _until(self, wake: asyncio.Event, due: datetime | None) -> None:
         """Until the period is over, something is due or somebody wakes it."""
@@ -182,8 +227,7 @@ class Keeper:
         name = found.node.name
         before = self._looks.get(name)
         self._looks[name] = found
-        if len(self._looks) == len(self.site.nodes):
-            self._looked.set()
+        self._all_looked()
         for step in found.steps:
             logger.info("%s/%s: %s %s: %s %s", name, step.instance, step.action, step.outcome, step.reason, step.detail)
             self._events.tell("step", {"node": name, **step.model_dump(mode="json")})
@@ -192,6 +236,11 @@ class Keeper:
             self._events.tell("give-up", trouble.model_dump(mode="json"))
         if before is None or _lasting(before.node) != _lasting(found.node):
             self._events.tell("node", found.node.model_dump(mode="json"))
+
+    def _all_looked(self) -> None:
+        """Of a site without nodes there is nothing to wait for."""
+        if len(self._looks) == len(self.site.nodes):
+            self._looked.set()
 
     async def _round(self) -> None:
         """What concerns the site as a whole: its queue, its sinks."""
@@ -222,14 +271,20 @@ class Keeper:
 
     async def _history(self) -> None:
         self._overrides = await asyncio.to_thread(Overrides.now, self._state)
-        entries = await asyncio.to_thread(history.entries, self._state, limit=20)
-        before, self._results = self._results, {entry.id: entry.result for entry in entries}
-        oldest = max(before, default=None)
-        for entry in reversed(entries):
-            known = before.get(entry.id)
-            # Of what was there when the service began nobody needs to be told.
-            if known == entry.result or (known is None and (oldest is None or entry.id < oldest)):
+        if self._newest is None:
+            # Of what was there when the service began nobody needs to be told, but of its end.
+            latest = await asyncio.to_thread(history.entries, self._state, limit=_LATEST)
+            self._newest = max((entry.id for entry in latest), default=0)
+            self._unfinished = {entry.id for entry in latest if entry.result == "unfinished"}
+            return
+        for entry in await asyncio.to_thread(history.after, self._state, self._newest, self._unfinished):
+            if entry.result != "unfinished":
+                self._unfinished.discard(entry.id)
+            elif entry.id in self._unfinished:
                 continue
+            else:
+                self._unfinished.add(entry.id)
+            self._newest = max(self._newest, entry.id)
             self._events.tell("history", entry.model_dump(mode="json"))
             if entry.who != SERVICE:
                 self.wake(target.partition("/")[0] for target in entry.targets)
@@ -281,15 +336,17 @@ def _standing(beside: Beside) -> tuple[object, ...]:
     return beside.devices, beside.queue, [(one.name, one.reason) for one in beside.documents]
 
 
-def _unseen(node: Node) -> NodeStatus:
+def _unseen(
+    node: Node, reason: str = "it was not looked at yet", remedy: str = "Ask again in some seconds"
+) -> NodeStatus:
     return NodeStatus(
         name=node.name,
         address=node.address,
         transport=node.transport,
         reachable=False,
         engine_version="",
-        reason="it was not looked at yet",
-        remedy="Ask again in some seconds",
+        reason=reason,
+        remedy=remedy,
         instances=[],
     )
 

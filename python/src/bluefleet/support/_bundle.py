@@ -2,19 +2,28 @@
 
 import io
 import os
+import re
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from bluefleet.support._hidden import Hidden
 
 _AT_ONCE = 8
 # Of each source, its end.
 _MOST = 4 * 2**20
+_PIECE = 65536
+# Seconds in which a pipe whose program has ended is read to its end.
+_LEFT_OPEN = 2.0
+# A cut within a longer one drops so much of it.
+_LONGEST_LINE = 65536
+_END_OF_KEY = re.compile(rb"-----END [A-Z0-9 ]*PRIVATE KEY-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +61,54 @@ def collect(sources: Sequence[Source], hidden: Hidden, file: Path) -> list[str]:
 def _ask(source: Source) -> tuple[bytes, str]:
     """What it says, and what went wrong."""
     try:
-        done = subprocess.run(
-            source.command, stdin=subprocess.DEVNULL, capture_output=True, timeout=source.seconds, check=False
+        process = subprocess.Popen(
+            source.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-    except subprocess.TimeoutExpired as error:
-        return error.stdout or b"", f"{source.name}: not done within {source.seconds:g} s"
     except OSError as error:
         return b"", f"{source.name}: {source.command[0]}: {error.strerror}"
-    said = done.stderr.decode(errors="replace").strip()
-    text = done.stdout + (b"\n== said beside it\n" + done.stderr if said else b"")
-    if done.returncode in source.good:
+    out, beside = _End(process.stdout), _End(process.stderr)
+    try:
+        code = process.wait(source.seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return out.text(), f"{source.name}: not done within {source.seconds:g} s"
+    text, said = out.text(), beside.text()
+    if words := said.decode(errors="replace").strip():
+        text += b"\n== said beside it\n" + said
+    if code in source.good:
         return text, ""
-    last = said.splitlines()[-1] if said else "it said nothing"
-    return text, f"{source.name}: ended with {done.returncode}: {last}"
+    last = words.splitlines()[-1] if words else "it said nothing"
+    return text, f"{source.name}: ended with {code}: {last}"
+
+
+class _End:
+    """Reads a pipe in a thread, and holds no more than the end of what came."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        self._kept = bytearray()
+        self._cut = False
+        self._thread = threading.Thread(target=self._read, args=[pipe], daemon=True)
+        self._thread.start()
+
+    def _read(self, pipe: Any) -> None:
+        with pipe:
+            while piece := pipe.read1(_PIECE):
+                self._kept += piece
+                if len(self._kept) > 2 * _MOST:
+                    self._cut = True
+                    del self._kept[:-_MOST]
+
+    def text(self) -> bytes:
+        """What came; what ended may have left the pipe to somebody who holds it open."""
+        self._thread.join(_LEFT_OPEN)
+        text = bytes(self._kept)
+        return _from_whole(text) if self._cut else text
+
+
+def _from_whole(text: bytes) -> bytes:
+    """The text without what its cut may have left of a secret: half of one is not known to be one."""
+    line = text.find(b"\n", 0, _LONGEST_LINE)
+    text = text[line + 1 :] if line >= 0 else text[_LONGEST_LINE:]
+    key = _END_OF_KEY.search(text)
+    return text[key.end() :] if key and b"PRIVATE KEY-----" not in text[: key.start()] else text

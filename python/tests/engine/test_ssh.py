@@ -1,0 +1,166 @@
+"""Over ssh deadlines hold as over TCP, and nothing is left behind: no thread, no process."""
+
+import asyncio
+import os
+import stat
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bluefleet.engine import Deadlines, Endpoint, Engine, EngineTimeout, EngineUnreachable, Happened
+from real_engine import SOCKET
+
+QUICK = Deadlines(connect=0.2, answer=0.3)
+ENDPOINT = Endpoint("node1", "ssh://grace@node1.example:2222")
+
+# What `docker system dial-stdio` does there, without the network between.
+RELAY = f"""#!{sys.executable}
+import os, pathlib, select, socket, sys
+pathlib.Path(__file__).with_name(f"told-{{os.getpid()}}").write_text("\\n".join(sys.argv[1:]))
+link = socket.socket(socket.AF_UNIX)
+link.connect({str(SOCKET)!r})
+while True:
+    ready, _, _ = select.select([0, link], [], [])
+    if 0 in ready:
+        got = os.read(0, 65536)
+        link.sendall(got) if got else link.shutdown(socket.SHUT_WR)
+        if not got:
+            break
+    if link in ready:
+        got = link.recv(65536)
+        if not got:
+            break
+        os.write(1, got)
+"""
+HANGS = """#!/bin/sh
+echo > "${0%/*}/told-$$"
+exec sleep 60
+"""
+ENDS = """#!/bin/sh
+echo > "${0%/*}/told-$$"
+exit 255
+"""
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Puts a program into the place of ssh; returns the folder in which each that was started leaves a file."""
+
+    def put(program: str) -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        (folder / "ssh").write_text(program)
+        (folder / "ssh").chmod(stat.S_IRWXU)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        return folder
+
+    return put
+
+
+def groups(folder: Path) -> list[int]:
+    """The process groups of all that were started."""
+    return [int(file.name.removeprefix("told-")) for file in folder.glob("told-*")]
+
+
+def is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.fixture(autouse=True)
+def before() -> None:
+    """Threads that other tests left at work."""
+    _BEFORE.update(engine_threads())
+
+
+_BEFORE: set[threading.Thread] = set()
+
+
+def engine_threads() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name.startswith("engine")} - _BEFORE
+
+
+def nothing_is_left(folder: Path) -> None:
+    assert groups(folder)
+    # A thread that was told ends a moment later.
+    deadline = time.monotonic() + 5
+    while engine_threads() or not all(map(is_gone, groups(folder))):
+        assert time.monotonic() < deadline, (engine_threads(), groups(folder))
+        time.sleep(0.01)
+
+
+async def ask() -> str:
+    async with Engine(ENDPOINT, QUICK) as engine:
+        return (await engine.observe({"site": "nobody"})).version
+
+
+def test_an_ssh_that_never_answers_leaves_no_thread_and_no_process(ssh: Callable[[str], Path]) -> None:
+    folder = ssh(HANGS)
+    for _ in range(2):
+        with pytest.raises(EngineTimeout):
+            asyncio.run(ask())
+    nothing_is_left(folder)
+    assert len(groups(folder)) == 2
+
+
+def test_who_gives_up_before_the_deadline_leaves_none_either(ssh: Callable[[str], Path]) -> None:
+    folder = ssh(HANGS)
+
+    async def cancelled() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await ask()
+
+    asyncio.run(cancelled())
+    nothing_is_left(folder)
+
+
+def test_an_ssh_that_ends_is_an_engine_that_can_t_be_reached(ssh: Callable[[str], Path]) -> None:
+    folder = ssh(ENDS)
+    with pytest.raises(EngineUnreachable, match="ssh ended: no host, no login or no engine there"):
+        asyncio.run(ask())
+    nothing_is_left(folder)
+
+
+def test_where_there_is_no_ssh_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineUnreachable, match="no program ssh"):
+        asyncio.run(ask())
+
+
+def test_one_ssh_serves_all_questions_asks_nobody_and_ends_with_them(ssh: Callable[[str], Path]) -> None:
+    folder = ssh(RELAY)
+
+    async def some() -> str:
+        async with Engine(ENDPOINT) as engine:
+            await engine.images()
+            await engine.volumes()
+            return (await engine.observe({"site": "nobody"})).version
+
+    assert asyncio.run(some())
+    nothing_is_left(folder)
+    (told,) = folder.glob("told-*")
+    words = told.read_text().splitlines()
+    assert words[-3:] == ["--", "node1.example", "docker system dial-stdio"]
+    assert {"BatchMode=yes", "ConnectTimeout=2", "ServerAliveInterval=5", "grace", "2222"} <= set(words)
+
+
+def test_events_over_ssh_end_with_their_listener(ssh: Callable[[str], Path]) -> None:
+    folder = ssh(RELAY)
+
+    async def first() -> Happened:
+        async with Engine(ENDPOINT) as engine:
+            events = engine.events({"site": "nobody"})
+            found = await anext(events)
+            await events.aclose()
+            return found
+
+    assert asyncio.run(first()) == Happened("", {})
+    nothing_is_left(folder)

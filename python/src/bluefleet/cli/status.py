@@ -108,6 +108,11 @@ def _show(found: "StatusReport") -> None:
     _show_devices(found.devices, out)
     _show_queue(found.queue, out)
     _show_documents(found.documents, out)
+    if found.service is not None and found.service.reason:
+        out.print(f"fleet service: {found.service.reason}", style="red", markup=False)
+        out.print(
+            "  nothing that ends is started again; `systemctl status bluefleet-fleet` on the manager", markup=False
+        )
     colour, words = ("green", "all well") if found.ok else ("red", f"not well: {', '.join(found.not_well)}")
     out.print(f"{_counted(len(found.nodes), 'node')}, {words}", style=colour, markup=False)
 

@@ -15,6 +15,7 @@ from bluefleet.fleet import _history as history
 from bluefleet.fleet._certificates import ends_at, ends_in_file
 from bluefleet.fleet._images import images_report
 from bluefleet.fleet._lock import owner
+from bluefleet.fleet._manager_services import actor
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._queue import in_words
 from bluefleet.fleet._report import SCHEMA_VERSION, StatusReport
@@ -88,6 +89,7 @@ async def doctor(
         "certificates": _certificates,
         "registry": _registry,
         "manager": _manager,
+        "actor": _actor,
     }
 
     async def one(name: str, look: Callable[[_Patient], Awaitable[list[Check]]]) -> list[Check]:
@@ -125,7 +127,7 @@ def _warning(check: str, where: str, what: str, remedy: str) -> Check:
 async def _fleet(patient: _Patient) -> list[Check]:
     """Nodes, clocks, disks, instances, the queue and the document path: all that `status` looks at."""
     found = await status(patient.site, patient.settings, deadline=patient.answer, measure_disks=True)
-    return [*_nodes(found), *_queue(patient.site, found), *_documents(found)]
+    return [*_nodes(found), *_queue(patient.site, found), *_documents(found), *_service(found)]
 
 
 def _nodes(found: StatusReport) -> Iterable[Check]:
@@ -186,6 +188,31 @@ def _documents(found: StatusReport) -> Iterable[Check]:
             )
         else:
             yield _ok("document path", service.name, waiting)
+
+
+def _service(found: StatusReport) -> Iterable[Check]:
+    if found.service is None:
+        return
+    where = "bluefleet-fleet.service on the manager"
+    if found.service.reason:
+        remedy = (
+            "Nothing that ends is started again meanwhile. `sudo systemctl start bluefleet-fleet`; its journal says why"
+        )
+        yield _failed("fleet service", where, found.service.reason, remedy)
+    else:
+        yield _ok("fleet service", where, "answers, and does its round")
+
+
+async def _actor(patient: _Patient) -> list[Check]:
+    """The observatory's door, where systemd should have it open."""
+    found = await asyncio.to_thread(actor, patient.settings, deadline=patient.answer)
+    if found is None:
+        return []
+    where, wrong = found
+    if not wrong:
+        return [_ok("actor", where, "listens")]
+    remedy = "`sudo systemctl start bluefleet-actor` on the manager; its journal says why"
+    return [_failed("actor", where, wrong, remedy)]
 
 
 async def _images(patient: _Patient) -> list[Check]:

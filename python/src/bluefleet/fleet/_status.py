@@ -13,6 +13,7 @@ from bluefleet.fleet._devices import devices_status
 from bluefleet.fleet._disk import Disk, measure, remember, remembered
 from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._lock import owner
+from bluefleet.fleet._manager_services import fleet_service
 from bluefleet.fleet._orphans import orphans
 from bluefleet.fleet._overrides import Override, Overrides
 from bluefleet.fleet._pace import at_pace
@@ -53,10 +54,13 @@ async def status(
         return (await looking.at(one)).status
 
     beside = asyncio.create_task(look_beside(site, settings, deadline=deadline))
+    service = asyncio.create_task(asyncio.to_thread(fleet_service, settings, deadline=deadline))
     found = await at_pace(look(one) for one in chosen or select(site))
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
-    return status_of(site, known.overrides, found, await beside, chosen=chosen)
+    report = status_of(site, known.overrides, found, await beside, chosen=chosen)
+    report = report.model_copy(update={"service": await service})
+    return report.model_copy(update={"ok": not report.not_well})
 
 
 @dataclass(frozen=True, slots=True)

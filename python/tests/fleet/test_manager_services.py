@@ -27,7 +27,7 @@ class Health(BaseHTTPRequestHandler):
         self.send_response(self.code if self.path == "/healthz" else 404)
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name)
         """Tests are quiet."""
 
 

@@ -21,6 +21,7 @@ from bluefleet.fleet import (
     apply,
     clear,
     cordon,
+    doctor,
     history,
     rollback,
     select,
@@ -189,6 +190,27 @@ def test_rollback_goes_further_back_only_when_asked(
     end = rolled_back(site, settings, a, further=True)
     assert (end.ok, end.nodes[0].steps[0].outcome) == (False, "refused")
     assert "no earlier spec" in end.nodes[0].steps[0].detail
+
+
+def test_a_chosen_image_that_fails_is_told_with_ways_back_that_work(
+    make_site: MakeSite, settings: Settings, registry: SmallRegistry, newer: SmallRegistry, seen: Seen
+) -> None:
+    name = f"{seen.site}-a"
+    place = f"node1/{name}"
+    applied(make_site({"node1": [sleeper(name)]}), settings)
+    site = make_site({"node1": [sleeper(name, health=SICK)]}, registry={"address": newer.address, "tls": False})
+    report = updated(site, settings, images=pinned(newer), healthy_within=5.0)
+    (step,) = report.nodes[0].steps
+    assert step.outcome == "failed"
+    assert "it stays pinned to tiny@sha256:" in step.detail
+    back = f"`bluefleet rollback {place}` goes back to what was before"
+    declared = f"`bluefleet clear {place}` and `bluefleet apply {place}` to what is declared"
+    assert step.detail.endswith(f"{back}, {declared}")
+    (told,) = [one for one in asyncio.run(doctor(site, settings)).checks if one.check == "instance"]
+    assert told.remedy.endswith(f"{back}, {declared}")
+
+    assert rolled_back(site, settings, place).ok
+    assert image(seen, name) == registry.digest
 
 
 def test_two_at_a_time_fail_together_and_the_third_is_not_reached(

@@ -18,11 +18,12 @@ from bluefleet.fleet._lock import owner
 from bluefleet.fleet._manager_services import actor
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._queue import in_words
-from bluefleet.fleet._report import SCHEMA_VERSION, StatusReport
+from bluefleet.fleet._report import SCHEMA_VERSION, InstanceStatus, StatusReport
 from bluefleet.fleet._selection import select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import status
+from bluefleet.fleet._ways_back import ways_back
 from bluefleet.model import Site
 
 Outcome: TypeAlias = Literal["ok", "warning", "failed"]
@@ -157,8 +158,18 @@ def _nodes(found: StatusReport) -> Iterable[Check]:
         for instance in node.instances:
             if not instance.ok:
                 place = f"{node.name}/{instance.name}"
-                remedy = f"`bluefleet logs {place}` says why; `bluefleet apply {place}` makes it what it should be"
-                yield _failed("instance", place, instance.reason, remedy)
+                yield _failed("instance", place, instance.reason, _remedy(place, instance))
+
+
+def _remedy(place: str, instance: InstanceStatus) -> str:
+    """What helps depends on what operators want of it."""
+    cordon = next((one for one in instance.overrides if one.kind == "cordoned"), None)
+    to_do = f"`bluefleet apply {place}` makes it what it should be"
+    if cordon is not None:
+        # The slash says that a node is meant.
+        where = cordon.place if cordon.instance else f"{cordon.node}/"
+        to_do = f"it is {cordon.words}, and left as it is until `bluefleet clear {where}`"
+    return f"`bluefleet logs {place}` says why; {ways_back(place, instance.overrides) or to_do}"
 
 
 def _queue(site: Site, found: StatusReport) -> Iterable[Check]:

@@ -39,11 +39,15 @@ class Override(BaseModel):
         return f"{self.node}/{self.instance}" if self.instance else self.node
 
     @property
+    def version(self) -> str:
+        """Its kind, and what it is pinned or rolled back to."""
+        return f"{self.kind} to {self.value.rpartition('/')[2][:_SHORT]}" if self.value else self.kind
+
+    @property
     def words(self) -> str:
         """As a person is told."""
         why = f": {self.reason}" if self.reason else ""
-        to = f" to {self.value.rpartition('/')[2][:_SHORT]}" if self.value else ""
-        return f"{self.kind}{to} by {self.who} since {self.since:%Y-%m-%d %H:%M} UTC{why}"
+        return f"{self.version} by {self.who} since {self.since:%Y-%m-%d %H:%M} UTC{why}"
 
 
 class Overrides:

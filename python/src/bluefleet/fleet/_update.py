@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from bluefleet.fleet._applied import previous
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._desired import Desired
-from bluefleet.fleet._overrides import Override, OverrideKind
-from bluefleet.fleet._report import RollingReport
+from bluefleet.fleet._overrides import Override, OverrideKind, Overrides
+from bluefleet.fleet._report import RollingReport, StepResult
 from bluefleet.fleet._rolling import Change, Held, only, rolling
 from bluefleet.fleet._selection import Selection, SelectionInvalid
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
+from bluefleet.fleet._ways_back import ways_back
 from bluefleet.model import Image, Node, Site
 
 
@@ -44,7 +45,8 @@ async def update(
             f"nothing that is chosen runs from {' or '.join(sorted(pins))}", f"Images are {', '.join(site.images)}"
         )
     options = {"images": {key: image.reference for key, image in pins.items()}}
-    return await rolling(site, settings, chosen, call, serial=serial, change_of=change, serially=serial, **options)
+    found = await rolling(site, settings, chosen, call, serial=serial, change_of=change, serially=serial, **options)
+    return _with_ways_back(found, Overrides.now(State(settings.state_file)))
 
 
 async def rollback(
@@ -69,7 +71,23 @@ async def rollback(
         return Change(put=(back,), taken=_of(one, "pinned"), back=found)
 
     options = {"further": further}
-    return await rolling(site, settings, selection, call, serial=serial, change_of=change, serially=serial, **options)
+    found = await rolling(site, settings, selection, call, serial=serial, change_of=change, serially=serial, **options)
+    return _with_ways_back(found, Overrides.now(state))
+
+
+def _with_ways_back(report: RollingReport, now: Overrides) -> RollingReport:
+    """What failed keeps the version that was chosen, and `apply` keeps to it: how it ends is told."""
+
+    def told(node: str, step: StepResult) -> StepResult:
+        chosen = [one for one in now.of(node, step.instance) if one.kind in {"pinned", "rolled-back"}]
+        if step.outcome != "failed" or not chosen:
+            return step
+        stays = f"it stays {' and '.join(one.version for one in chosen)}"
+        words = "; ".join([step.detail, stays, ways_back(f"{node}/{step.instance}", chosen)])
+        return step.model_copy(update={"detail": words})
+
+    nodes = [node.model_copy(update={"steps": [told(node.name, one) for one in node.steps]}) for node in report.nodes]
+    return report.model_copy(update={"nodes": nodes})
 
 
 def _of(one: Desired, *kinds: OverrideKind) -> tuple[Override, ...]:

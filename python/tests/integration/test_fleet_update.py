@@ -213,6 +213,18 @@ def test_a_chosen_image_that_fails_is_told_with_ways_back_that_work(
     assert image(seen, name) == registry.digest
 
 
+def test_of_a_node_those_go_back_that_can(make_site: MakeSite, settings: Settings, seen: Seen, word: str) -> None:
+    old, new = f"{word}-old", f"{word}-new"
+    applied(make_site({"node1": [sleeper(old)]}), settings)
+    site = make_site({"node1": [sleeper(new), sleeper(old, user="1000")]})
+    assert applied(site, settings).ok
+    back = rolled_back(site, settings, "node1")
+    assert (back.ok, actions(back)) == (True, [(new, "recreate", "held"), (old, "recreate", "done")])
+    assert back.nodes[0].steps[0].detail == "no earlier spec of it is recorded"
+    named = rolled_back(site, settings, f"node1/{new}")
+    assert (named.ok, actions(named)) == (False, [(new, "recreate", "refused")])
+
+
 def test_two_at_a_time_fail_together_and_the_third_is_not_reached(
     make_site: MakeSite, settings: Settings, seen: Seen, word: str
 ) -> None:

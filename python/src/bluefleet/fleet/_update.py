@@ -58,15 +58,18 @@ async def rollback(
     `clear` or the next update. Raises StateUnusable.
     """
     state = State(settings.state_file)
+    whole = {chosen.node.name for chosen in selection if chosen.whole}
 
     def change(node: Node, one: Desired) -> Change:
+        # Of a node, or of all, those go back that can.
+        named = selection.named and node.name not in whole
         if one.simulated:
-            raise Held(f"{one.simulated}; its twin has no earlier spec", refused=selection.named)
+            raise Held(f"{one.simulated}; its twin has no earlier spec", refused=named)
         if _of(one, "rolled-back") and not further:
             return Change()
         found = previous(state, node.name, one.declared.name, one.spec.sha256)
         if found is None:
-            raise Held("no earlier spec of it is recorded", refused=selection.named)
+            raise Held("no earlier spec of it is recorded", refused=named)
         back = _override(node, one, "rolled-back", found.sha256, call)
         return Change(put=(back,), taken=_of(one, "pinned"), back=found)
 

@@ -198,6 +198,11 @@ class NodeResult(_Report):
         """Whether everything that had to be done was done."""
         return not self.error and all(step.outcome in {"planned", "done", "held"} for step in self.steps)
 
+    @property
+    def only_refused(self) -> bool:
+        """Whether all that is in the way are plans that run."""
+        return not self.error and all(step.outcome != "failed" for step in self.steps)
+
 
 class OperationReport(_Report):
     """What a verb did, or with `dry_run` would do."""
@@ -237,7 +242,9 @@ class ApplyReport(_Report):
     site: str
     check: bool
     ok: bool
-    changed: bool = Field(description="Whether something was changed, or with `check` would be")
+    changed: bool = Field(
+        description="Whether something was changed; with `check`: would be, or differs and is refused now"
+    )
     nodes: list[NodeResult]
     devices: DevicesResult
 

@@ -81,7 +81,7 @@ async def _on_node(
     async with Engine(endpoint(node, settings)) as engine:
         seen = await engine.observe(labels_of(site, node))
         steps = steps_for(chosen, wanted, seen.containers, overrides, force=force)
-        held = [result(step, "held", why) for step, why in held_steps(chosen, wanted, seen.containers)]
+        held = [result(step, "held", why) for step, why in held_steps(chosen, wanted, seen.containers, force=force)]
         if force and not call.dry_run:
             forget(State(settings.state_file), node.name, (instance.name for instance in chosen.instances))
         doing = Steps(site, node, settings, guard=guard, call=call, instances=by_name(wanted))

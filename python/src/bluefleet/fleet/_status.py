@@ -88,6 +88,11 @@ def status_of(
     """The report of what was found on the nodes, those that were `chosen`."""
     silenced = silenced_devices(site, overrides)
     troubled = {name: reason for name, reason in beside.devices.unreachable.items() if name not in silenced}
+    if chosen is not None:
+        # Who asks about one node is told of its devices.
+        here = {(node.name, instance.name) for node, instance in chosen.placed}
+        served = {one.device.name for one in site.placed_devices() if (one.node.name, one.instance.name) in here}
+        troubled = {name: reason for name, reason in troubled.items() if name in served}
     known = beside.devices.model_copy(update={"unreachable": troubled})
     ordered = sorted((_with_devices(site, node, known.unreachable) for node in nodes), key=_badness)
     report = StatusReport(

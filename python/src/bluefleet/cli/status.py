@@ -181,7 +181,11 @@ def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
         words += [instance.simulated] if instance.simulated else []
     silent = len(instance.devices_silent)
     words += [f"{silent} of {_counted(instance.devices, 'device')} {_do(silent)} not answer"] if silent else []
-    words += [f"restarted {instance.restarts} times"] if instance.restarts and instance.state == "running" else []
+    words += (
+        [f"restarted {instance.restarts} times"]
+        if instance.restarts and instance.state == "running" and instance.ok
+        else []
+    )
     return [
         f"  {instance.name}",
         # What is healthy, unhealthy or starting runs.

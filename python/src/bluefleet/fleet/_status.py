@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
@@ -37,6 +37,8 @@ from bluefleet.model import Site
 
 # Seconds. Time stamps of documents and of certificates begin to be wrong with it.
 _CLOCK_OFF = 2.0
+# What its engine started again has got over its trouble then, if nothing checks its health.
+_UP_FOR_LONG = timedelta(minutes=1)
 
 
 async def status(
@@ -218,7 +220,7 @@ def _reason(wanted: Desired, seen: InstanceStatus, container: Container | None) 
         return f"it runs, but is {wanted.stopped}" if running else ""
     if wanted.held and container is not None:
         # That it differs is what was asked for.
-        return _sick(container)
+        return _sick(container, datetime.now(UTC))
     return seen.reason
 
 
@@ -273,7 +275,7 @@ def _instance_status(spec: ContainerSpec, container: Container | None, now: date
             drift=list(differs),
             reason="declared, but not there",
         )
-    reasons = [_sick(container), f"its {' and '.join(differs)} differs from what is declared" if differs else ""]
+    reasons = [_sick(container, now), f"its {' and '.join(differs)} differs from what is declared" if differs else ""]
     return _seen(name, container, now).model_copy(
         update={"drift": list(differs), "reason": "; ".join(reason for reason in reasons if reason)}
     )
@@ -300,15 +302,23 @@ def _seen(name: str, container: Container, now: datetime) -> InstanceStatus:
     )
 
 
-def _sick(container: Container) -> str:
+def _sick(container: Container, now: datetime) -> str:
     if container.health == "unhealthy":
         return "its health check fails"
+    restarted = f"its engine restarts it, {container.restarts} times so far"
     if container.running:
-        return ""
+        return f"{restarted}, and it is not up for long" if _in_a_loop(container, now) else ""
     if container.state == "restarting":
-        return f"its engine restarts it, {container.restarts} times so far; it ended with {container.exit_code}"
+        return f"{restarted}; it ended with {container.exit_code}"
     ended = f"{container.state}, it ended with {container.exit_code}" if container.finished else container.state
     return f"{ended}: {container.reason}" if container.reason else ended
+
+
+def _in_a_loop(container: Container, now: datetime) -> bool:
+    """Whether it may end again at once, as it did before; one that is healthy has got over that."""
+    if not container.restarts or container.health == "healthy" or container.started is None:
+        return False
+    return container.health == "starting" or now - container.started < _UP_FOR_LONG
 
 
 def _badness(node: NodeStatus) -> tuple[bool, bool, bool, str]:

@@ -18,6 +18,7 @@ from bluefleet.fleet import (
     FailedPlan,
     InstanceStatus,
     NodeStatus,
+    Override,
     Overrides,
     QueueStatus,
     Settings,
@@ -136,6 +137,17 @@ def test_a_plan_that_failed_is_shown_and_is_no_trouble_of_the_fleet(say: Any) ->
 def test_what_the_queue_does_is_a_line(say: Any, state: str, words: str) -> None:
     queue = QueueStatus(state=state, waiting=1, running="scan", failed=None)
     assert f"queue: {words}, 1 plan waiting\n" in say(report(queue=queue)).stdout
+
+
+def test_an_instance_that_was_rolled_back_shows_its_image_as_images_does(say: Any) -> None:
+    back = Override(node="node1", instance="ioc", kind="rolled-back", value="f" * 64, who="ada")
+    (row,) = [
+        line
+        for line in say(report(node("node1", instance("ioc", overrides=[back])))).stdout.splitlines()
+        if "ioc" in line
+    ]
+    assert "rolled-back by ada since" in row
+    assert row.endswith("from image aaaaaaaaaaaa")
 
 
 @pytest.mark.parametrize("width", [80, 100])

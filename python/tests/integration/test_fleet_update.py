@@ -19,6 +19,7 @@ from bluefleet.fleet import (
     Settings,
     State,
     apply,
+    caller,
     clear,
     cordon,
     doctor,
@@ -136,6 +137,11 @@ def test_a_chosen_image_is_a_pin_that_apply_honours_until_the_next_update(
     assert kinds(settings) == [(f"{word}-a", "pinned")]
     assert applied(site, settings).changed is False
 
+    (override,) = Overrides.now(State(settings.state_file)).all
+    assert override.words.startswith(f"pinned to tiny@{newer.digest[7:19]} by ada since")
+    (step,) = rolled_back(site, settings, f"{word}-a", dry_run=True).nodes[0].steps
+    assert f"back to what {caller()} applied, well since 20" in step.reason
+    assert step.reason.endswith(f"UTC, from image tiny@{registry.digest[7:19]}")
     # The registry is gone: what was there before is still on the node.
     registry.close()
     assert rolled_back(site, settings, f"{word}-a").ok
@@ -202,7 +208,7 @@ def test_a_chosen_image_that_fails_is_told_with_ways_back_that_work(
     report = updated(site, settings, images=pinned(newer), healthy_within=5.0)
     (step,) = report.nodes[0].steps
     assert step.outcome == "failed"
-    assert "it stays pinned to tiny@sha256:" in step.detail
+    assert f"it stays pinned to tiny@{newer.digest[7:19]}" in step.detail
     back = f"`bluefleet rollback {place}` goes back to what was before"
     declared = f"`bluefleet clear {place}` and `bluefleet apply {place}` to what is declared"
     assert step.detail.endswith(f"{back}, {declared}")

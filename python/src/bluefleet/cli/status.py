@@ -177,6 +177,9 @@ def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
         colour = "red" if instance.state != "running" else "yellow"
     words = [instance.reason] if instance.reason else []
     words += [one.words for one in instance.overrides if one.instance and one.words not in instance.reason]
+    if instance.digest and any(one.kind == "rolled-back" for one in instance.overrides):
+        # As `bluefleet images` has it.
+        words += [f"from image {instance.digest.removeprefix('sha256:')[:12]}"]
     if not any(one.kind == "simulated" for one in instance.overrides):
         words += [instance.simulated] if instance.simulated else []
     silent = len(instance.devices_silent)

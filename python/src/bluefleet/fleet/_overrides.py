@@ -12,8 +12,8 @@ from bluefleet.fleet._applied import specs
 from bluefleet.fleet._state import State
 
 OverrideKind: TypeAlias = Literal["stopped", "disabled", "cordoned", "pinned", "rolled-back", "simulated"]
-# Of a reference and of a sha256 that people are shown.
-_SHORT = 32
+# Of a digest that people are shown.
+_SHORT = 12
 OVERRIDE_KINDS: tuple[OverrideKind, ...] = get_args(OverrideKind)
 
 
@@ -40,8 +40,12 @@ class Override(BaseModel):
 
     @property
     def version(self) -> str:
-        """Its kind, and what it is pinned or rolled back to."""
-        return f"{self.kind} to {self.value.rpartition('/')[2][:_SHORT]}" if self.value else self.kind
+        """Its kind, and the image that it is pinned to, with its digest as `bluefleet images` has it."""
+        if self.kind != "pinned":
+            # The sha256 of a spec tells a person nothing.
+            return self.kind
+        name, _, digest = self.value.rpartition("/")[2].partition("@")
+        return f"pinned to {name}@{digest.removeprefix('sha256:')[:_SHORT]}"
 
     @property
     def words(self) -> str:

@@ -1,8 +1,8 @@
 """update and rollback: to what is declared or to chosen images, and back to the spec before, a few instances at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from bluefleet.fleet._applied import previous
+from bluefleet.fleet._applied import Applied, previous
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._desired import Desired
 from bluefleet.fleet._overrides import Override, OverrideKind, Overrides
@@ -59,6 +59,7 @@ async def rollback(
     """
     state = State(settings.state_file)
     whole = {chosen.node.name for chosen in selection if chosen.whole}
+    to: dict[tuple[str, str], Applied] = {}
 
     def change(node: Node, one: Desired) -> Change:
         # Of a node, or of all, those go back that can.
@@ -71,11 +72,28 @@ async def rollback(
         if found is None:
             raise Held("no earlier spec of it is recorded", refused=named)
         back = _override(node, one, "rolled-back", found.sha256, call)
+        to[node.name, one.declared.name] = found
         return Change(put=(back,), taken=_of(one, "pinned"), back=found)
 
     options = {"further": further}
     found = await rolling(site, settings, selection, call, serial=serial, change_of=change, serially=serial, **options)
-    return _with_ways_back(found, Overrides.now(state))
+    return _with_ways_back(_with_earlier(found, to), Overrides.now(state))
+
+
+def _with_earlier(report: RollingReport, to: Mapping[tuple[str, str], Applied]) -> RollingReport:
+    """What would be done, and to which image, of when and by whom."""
+
+    def told(node: str, step: StepResult) -> StepResult:
+        found = to.get((node, step.instance))
+        if step.outcome != "planned" or found is None:
+            return step
+        image = f"{found.spec.reference.partition('@')[0].rpartition('/')[2]}@{found.spec.digest[7:19]}"
+        when = f" since {found.applied:%Y-%m-%d %H:%M} UTC" if found.applied else ""
+        return step.model_copy(
+            update={"reason": f"{step.reason}, back to what {found.who} applied, well{when}, from image {image}"}
+        )
+
+    return _each_step(report, told)
 
 
 def _with_ways_back(report: RollingReport, now: Overrides) -> RollingReport:
@@ -89,6 +107,10 @@ def _with_ways_back(report: RollingReport, now: Overrides) -> RollingReport:
         words = "; ".join([step.detail, stays, ways_back(f"{node}/{step.instance}", chosen)])
         return step.model_copy(update={"detail": words})
 
+    return _each_step(report, told)
+
+
+def _each_step(report: RollingReport, told: Callable[[str, StepResult], StepResult]) -> RollingReport:
     nodes = [node.model_copy(update={"steps": [told(node.name, one) for one in node.steps]}) for node in report.nodes]
     return report.model_copy(update={"nodes": nodes})
 

@@ -5,6 +5,7 @@ command `bluefleet`, or a command over ssh with the site's own key and known hos
 the laboratory is BLUEFLEET_INVENTORY=inventories/<site>.
 """
 
+import os
 import shlex
 import signal
 import subprocess
@@ -97,6 +98,13 @@ def push_image(c: Context, image: str, name: str = "", tag: str = "by-hand") -> 
 def collect_(c: Context, into: str = ".", tail: int = 1000) -> None:
     """Collect a support bundle: status, devices, history, images, versions, logs of all hosts; no secret is in it."""
     chosen = _host(c)
+    # Before anything is asked: it takes minutes.
+    try:
+        Path(into).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Exit(f"failed: {into}: {error.strerror}", code=1) from error
+    if not os.access(into, os.W_OK | os.X_OK):
+        raise Exit(f"failed: {into}: no file can be made in it; --into names another folder", code=1)
     rendered, site = _site()
     now = datetime.now(UTC)
     file = Path(into) / f"bluefleet-{site.site}-{now:%Y%m%dT%H%M%SZ}.tar.gz"

@@ -24,7 +24,7 @@ Generated from `{SOURCE}`. On the control machine it is `.venv/bin/bluefleet`, o
 | {ALL_WELL} | all well: everything that was asked for is done, or is as it should be |
 | {DEGRADED} | something failed, was refused or is not well, or a node or the manager could not be reached; the rest was done |
 | {INVALID} | the request or the site file is invalid; nothing was touched |
-| {DIFFERS} | only of `apply --check`: what runs differs from what is desired |
+| {DIFFERS} | only of `apply --check`: what runs differs from what is desired, also where a plan that runs refuses the change for now |
 
 `bluefleet exec` ends with the exit code of the command it ran, or with {DEGRADED} or {INVALID} when it could not run it.
 A check that fails on one node ends with {DEGRADED}, whatever it found on others. With `--json`, stdout is one JSON object

@@ -59,8 +59,12 @@ def test_on_the_manager_a_soft_reboot_is_refused_with_what_to_do(
         "{schema_version: 1, site: lab, hosts: {node1: {address: 10.0.0.1}}, registry: null, images: {a: {reference: r/a}},"
         " nodes: [{name: node1, address: 10.0.0.1, instances: [{name: simple, image: a}]}]}"
     )
-    found = RUN.invoke(reboot.app, ["node1"])
-    assert (found.exit_code, "control machine" in found.stderr) == (2, True)
+    for more in ([], ["--dry-run"]):
+        found = RUN.invoke(reboot.app, ["node1", *more])
+        assert (found.exit_code, "control machine" in found.stderr) == (2, True)
+    # The control machine, which could do it, is told what would be done.
+    asked = RUN.invoke(reboot.app, ["node1", "--dry-run", "--by-caller"])
+    assert "would reboot: it is told to reboot" in asked.stderr
     found = RUN.invoke(reboot.app, ["simple", "--hard"])
     assert (found.exit_code, "node1/simple is no node" in found.stderr) == (2, True)
     assert RUN.invoke(reboot.app, []).exit_code == 2

@@ -6,20 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from bluefleet.cli.main import build
 from bluefleet.fleet import (
+    Beside,
     DevicesStatus,
     DocumentService,
     FailedPlan,
     InstanceStatus,
     NodeStatus,
+    Override,
+    Overrides,
     QueueStatus,
     Settings,
     StatusReport,
+    select,
     status,
+    status_of,
 )
 from bluefleet.fleet._queue_status import queue_status
 from bluefleet.model import Site
@@ -133,6 +139,17 @@ def test_what_the_queue_does_is_a_line(say: Any, state: str, words: str) -> None
     assert f"queue: {words}, 1 plan waiting\n" in say(report(queue=queue)).stdout
 
 
+def test_an_instance_that_was_rolled_back_shows_its_image_as_images_does(say: Any) -> None:
+    back = Override(node="node1", instance="ioc", kind="rolled-back", value="f" * 64, who="ada")
+    (row,) = [
+        line
+        for line in say(report(node("node1", instance("ioc", overrides=[back])))).stdout.splitlines()
+        if "ioc" in line
+    ]
+    assert "rolled-back by ada since" in row
+    assert row.endswith("from image aaaaaaaaaaaa")
+
+
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_table_fits_a_terminal(say: Any, width: int) -> None:
     found = report(
@@ -153,6 +170,22 @@ def test_the_table_fits_a_terminal(say: Any, width: int) -> None:
     assert "1 of 4 devices does not answer" in row
     (row,) = [line for line in lines if "node1 " in line]
     assert row.split()[2:] == ["answers", "engine", "26.1.5+dfsg1"], "a version is no image"
+
+
+def test_devices_of_what_was_not_chosen_are_not_told() -> None:
+    def declared(number: int) -> dict[str, Any]:
+        device = {"name": f"motor{number}", "class": "bluefleet.devices.Axis", "prefix": f"m{number}:"}
+        instances = [{"name": f"ioc{number}", "image": "ioc", "devices": [device]}]
+        return {"name": f"node{number}", "address": f"10.0.0.{number}", "instances": instances}
+
+    images = {"ioc": {"reference": "ioc"}}
+    site = Site.model_validate({**yaml.safe_load(SITE), "images": images, "nodes": [declared(1), declared(2)]})
+    beside = Beside(DevicesStatus(state="loaded", detail="", declared=2, pending=[], unreachable={"motor1": WHY}))
+    nodes = {name: node(name, instance(name.replace("node", "ioc"))) for name in ("node1", "node2")}
+    for target, not_well in (("node1", ["device motor1"]), ("node2", []), ("node1/ioc1", ["device motor1"])):
+        found = status_of(site, Overrides(), [nodes[target[:5]]], beside, chosen=select(site, [target]))
+        assert (found.not_well, found.ok) == (not_well, not not_well)
+    assert status_of(site, Overrides(), [*nodes.values()], beside).not_well == ["device motor1"]
 
 
 @pytest.fixture

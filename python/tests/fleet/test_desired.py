@@ -118,6 +118,15 @@ def test_what_is_held_is_told_with_who_and_why() -> None:
     assert why.endswith("beam time")
 
 
+def test_that_what_is_held_is_not_made_anew_is_told_also_where_nothing_differs() -> None:
+    now = Overrides([override("cordoned", reason="beam time")])
+    there = [running(one) for one in desired(SITE, NODE, now)]
+    assert held_steps(select(SITE).chosen[0], desired(SITE, NODE, now), there) == []
+    ((step, why),) = held_steps(select(SITE).chosen[0], desired(SITE, NODE, now), there, force=True)
+    assert (step.kind, step.instance) == ("recreate", "cam1")
+    assert why.startswith("cordoned by ada")
+
+
 def test_what_was_not_chosen_is_left_alone() -> None:
     assert steps(there=[FOREIGN], targets=("cam10",)) == [("create", "cam10")]
     assert steps(there=[FOREIGN], targets=("node1",)) == [("remove", "old"), ("create", "cam1"), ("create", "cam10")]

@@ -1,7 +1,7 @@
 """What has to be done on a node, from what is declared and what is there."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -93,6 +93,20 @@ def test_drift_tells_image_from_spec() -> None:
     assert drift(newer, container(CAM1)) == ("image",)
     assert drift(replace(CAM1, user="1"), container(CAM1)) == ("spec",)
     assert drift(replace(newer, user="1"), container(CAM1)) == ("image", "spec")
+
+
+@pytest.mark.parametrize(
+    ("health", "seconds", "ok"),
+    [("starting", 300, False), ("", 10, False), ("", 300, True), ("healthy", 10, True)],
+)
+def test_what_its_engine_started_again_is_well_only_when_it_stays_up(health: str, seconds: int, *, ok: bool) -> None:
+    there = container(CAM1, health=health, restarts=7, started=NOW - timedelta(seconds=seconds))
+    (found,) = instances_status([CAM1], [there], NOW)
+    assert found.ok == ok
+    assert ok or found.reason == "its engine restarts it, 7 times so far, and it is not up for long"
+    # Its first start is no trouble.
+    (found,) = instances_status([CAM1], [replace(there, restarts=0)], NOW)
+    assert found.ok
 
 
 def test_status_says_what_is_wrong_in_words_and_worst_first() -> None:

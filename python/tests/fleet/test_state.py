@@ -192,6 +192,13 @@ def test_history_tells_what_came_of_it_and_what_never_ended(state: State) -> Non
     )
 
 
+def test_history_of_a_person_is_that_of_every_door(state: State) -> None:
+    for who in ("ada", "ada (over HTTP)", "adam", "adam (over HTTP)"):
+        history.begin(state, who, "stop", ["node1"], {})
+    assert [entry.who for entry in history.entries(state, who="ada")] == ["ada (over HTTP)", "ada"]
+    assert [entry.who for entry in history.entries(state, who="ada (over HTTP)")] == ["ada (over HTTP)"]
+
+
 def test_history_is_found_by_target_person_verb_and_time(state: State) -> None:
     for who, verb, target in (
         ("ada", "stop", "node1/cam1"),

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
+from bluefleet.cli import apply as command
 from bluefleet.engine import Engine, Observation
 from bluefleet.fleet import (
     ApplyReport,
@@ -53,13 +56,32 @@ def applied(site: Site, settings: Settings, *, interrupt_runs: bool = False) -> 
     return asyncio.run(apply(site, settings, check=False, interrupt_runs=interrupt_runs, progress=lambda _: None))
 
 
-def test_an_instance_that_a_run_uses_is_not_recreated(
-    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+def test_an_instance_that_a_run_uses_is_not_recreated(  # noqa: PLR0917 (fixtures)
+    make_site: MakeSite,
+    settings: Settings,
+    queue: QueueStandIn,
+    seen: Seen,
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     applied(make_site({"node1": [instance(word, AXIS), instance(word, EDGE)]}, **PODS), settings)
     before = seen.ids()
     queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
     changed = make_site({"node1": [instance(word, AXIS, user="1"), instance(word, EDGE, user="1")]}, **PODS)
+
+    planned = asyncio.run(apply(changed, settings, check=True, interrupt_runs=False, progress=lambda _: None))
+    assert (planned.ok, planned.changed) == (False, True)
+    assert [step.outcome for step in planned.nodes[0].steps] == ["refused", "planned"]
+    monkeypatch.setenv("BLUEFLEET_ETC", str(settings.etc))
+    monkeypatch.setenv("BLUEFLEET_LIB", str(settings.lib))
+    monkeypatch.delenv("BLUEFLEET_INVENTORY", raising=False)
+    settings.site_file.write_text(yaml.safe_dump(changed.model_dump(mode="json", by_alias=True)))
+    # What is compared differs; what is tried out would fail.
+    for option, code in (("--check", 3), ("--dry-run", 1)):
+        said = CliRunner().invoke(command.app, [option])
+        assert (said.exit_code, "would be refused: " in said.stderr) == (code, True)
+    allowed = CliRunner().invoke(command.app, ["--dry-run", "--interrupt-runs"])
+    assert (allowed.exit_code, "refused" in allowed.stderr) == (0, False)
 
     report = applied(changed, settings)
     outcomes = {step.instance: step for step in report.nodes[0].steps}

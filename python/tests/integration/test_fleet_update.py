@@ -20,8 +20,10 @@ from bluefleet.fleet import (
     State,
     _rolling,
     apply,
+    caller,
     clear,
     cordon,
+    doctor,
     history,
     rollback,
     select,
@@ -137,6 +139,11 @@ def test_a_chosen_image_is_a_pin_that_apply_honours_until_the_next_update(
     assert kinds(settings) == [(f"{word}-a", "pinned")]
     assert applied(site, settings).changed is False
 
+    (override,) = Overrides.now(State(settings.state_file)).all
+    assert override.words.startswith(f"pinned to tiny@{newer.digest[7:19]} by ada since")
+    (step,) = rolled_back(site, settings, f"{word}-a", dry_run=True).nodes[0].steps
+    assert f"back to what {caller()} applied, well since 20" in step.reason
+    assert step.reason.endswith(f"UTC, from image tiny@{registry.digest[7:19]}")
     # The registry is gone: what was there before is still on the node.
     registry.close()
     assert rolled_back(site, settings, f"{word}-a").ok
@@ -241,6 +248,39 @@ def test_a_twin_is_nothing_to_roll_back_to(make_site: MakeSite, settings: Settin
     applied(later, settings)
     assert rolled_back(later, settings, a).ok
     assert (user(seen, a), is_simulated()) == ("1", False)
+
+
+def test_a_chosen_image_that_fails_is_told_with_ways_back_that_work(
+    make_site: MakeSite, settings: Settings, registry: SmallRegistry, newer: SmallRegistry, seen: Seen
+) -> None:
+    name = f"{seen.site}-a"
+    place = f"node1/{name}"
+    applied(make_site({"node1": [sleeper(name)]}), settings)
+    site = make_site({"node1": [sleeper(name, health=SICK)]}, registry={"address": newer.address, "tls": False})
+    report = updated(site, settings, images=pinned(newer), healthy_within=5.0)
+    (step,) = report.nodes[0].steps
+    assert step.outcome == "failed"
+    assert f"it stays pinned to tiny@{newer.digest[7:19]}" in step.detail
+    back = f"`bluefleet rollback {place}` goes back to what was before"
+    declared = f"`bluefleet clear {place}` and `bluefleet apply {place}` to what is declared"
+    assert step.detail.endswith(f"{back}, {declared}")
+    (told,) = [one for one in asyncio.run(doctor(site, settings)).checks if one.check == "instance"]
+    assert told.remedy.endswith(f"{back}, {declared}")
+
+    assert rolled_back(site, settings, place).ok
+    assert image(seen, name) == registry.digest
+
+
+def test_of_a_node_those_go_back_that_can(make_site: MakeSite, settings: Settings, seen: Seen, word: str) -> None:
+    old, new = f"{word}-old", f"{word}-new"
+    applied(make_site({"node1": [sleeper(old)]}), settings)
+    site = make_site({"node1": [sleeper(new), sleeper(old, user="1000")]})
+    assert applied(site, settings).ok
+    back = rolled_back(site, settings, "node1")
+    assert (back.ok, actions(back)) == (True, [(new, "recreate", "held"), (old, "recreate", "done")])
+    assert back.nodes[0].steps[0].detail == "no earlier spec of it is recorded"
+    named = rolled_back(site, settings, f"node1/{new}")
+    assert (named.ok, actions(named)) == (False, [(new, "recreate", "refused")])
 
 
 def test_two_at_a_time_fail_together_and_the_third_is_not_reached(

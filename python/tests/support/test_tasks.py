@@ -107,10 +107,10 @@ def test_a_host_that_the_inventory_has_not_is_refused_and_so_is_a_reboot_of_noth
 
 
 def test_a_bundle_has_every_host_and_no_secret(laboratory: Path, programs: Path, tmp_path: Path) -> None:
-    done = fab(laboratory, programs, "-H", "manager", "collect", "--into", str(tmp_path))
+    done = fab(laboratory, programs, "-H", "manager", "collect", "--into", str(tmp_path / "for" / "ada"))
     assert done.returncode == 0, done.stderr
     file = Path(done.stdout.strip().splitlines()[-1])
-    assert file.parent == tmp_path
+    assert file.parent == tmp_path / "for" / "ada"
     with tarfile.open(file) as bundle:
         texts = {
             member.name.partition("/")[2]: bundle.extractfile(member).read().decode()  # type: ignore[union-attr]
@@ -126,6 +126,15 @@ def test_a_bundle_has_every_host_and_no_secret(laboratory: Path, programs: Path,
         assert secret not in everything
     # What was asked of a host reads no file that holds one.
     assert "/etc/bluefleet/secrets" not in asked(programs)
+
+
+def test_a_bundle_that_can_not_be_written_is_refused_before_anybody_is_asked(
+    laboratory: Path, programs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = fab(laboratory, programs, "-H", "manager", "collect", "--into", str(tmp_path / "file"))
+    assert (done.returncode, done.stderr.strip()) == (1, f"failed: {tmp_path / 'file'}: File exists")
+    assert not (programs / "ssh.asked").exists()
 
 
 def test_a_pushed_image_is_named_by_its_digest_and_its_password_is_no_argument(

@@ -55,7 +55,7 @@ def reboot(
         words += [flag for flag, said in flags.items() if said]
         words += ["--reason", reason] if reason else []
         words += ["--wait", f"{wait:g}", "--deadline", f"{deadline:g}"]
-        raise typer.Exit(conduct(words, soft=not hard and not dry_run))
+        raise typer.Exit(conduct(words, soft=not hard))
 
     from bluefleet.fleet import Call, Settings
     from bluefleet.fleet import reboot as do
@@ -66,7 +66,7 @@ def reboot(
         refuse("nothing is chosen", f"site {site.site}", "Name nodes, or a --category")
     chosen = chosen_of(site, nodes or [], category or [])
     _only_nodes(chosen)
-    if not hard and not dry_run and not by_caller:
+    if not hard and not by_caller:
         refuse(
             "the manager has no login on nodes",
             "bluefleet reboot",

@@ -108,6 +108,11 @@ def _show(found: "StatusReport") -> None:
     _show_devices(found.devices, out)
     _show_queue(found.queue, out)
     _show_documents(found.documents, out)
+    if found.service is not None and found.service.reason:
+        out.print(f"fleet service: {found.service.reason}", style="red", markup=False)
+        out.print(
+            "  nothing that ends is started again; `systemctl status bluefleet-fleet` on the manager", markup=False
+        )
     colour, words = ("green", "all well") if found.ok else ("red", f"not well: {', '.join(found.not_well)}")
     out.print(f"{_counted(len(found.nodes), 'node')}, {words}", style=colour, markup=False)
 
@@ -172,11 +177,18 @@ def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
         colour = "red" if instance.state != "running" else "yellow"
     words = [instance.reason] if instance.reason else []
     words += [one.words for one in instance.overrides if one.instance and one.words not in instance.reason]
+    if instance.digest and any(one.kind == "rolled-back" for one in instance.overrides):
+        # As `bluefleet images` has it.
+        words += [f"from image {instance.digest.removeprefix('sha256:')[:12]}"]
     if not any(one.kind == "simulated" for one in instance.overrides):
         words += [instance.simulated] if instance.simulated else []
     silent = len(instance.devices_silent)
     words += [f"{silent} of {_counted(instance.devices, 'device')} {_do(silent)} not answer"] if silent else []
-    words += [f"restarted {instance.restarts} times"] if instance.restarts and instance.state == "running" else []
+    words += (
+        [f"restarted {instance.restarts} times"]
+        if instance.restarts and instance.state == "running" and instance.ok
+        else []
+    )
     return [
         f"  {instance.name}",
         # What is healthy, unhealthy or starting runs.

@@ -159,6 +159,5 @@ def _finish(found: "RollingReport", *, as_json: bool) -> None:
     if found.not_reached:
         typer.echo(f"as it should be: {', '.join(found.reached) or 'none'}", err=True)
         typer.echo(f"not reached: {', '.join(found.not_reached)}", err=True)
-        on, back = f"bluefleet {found.verb}", "bluefleet rollback"
-        typer.echo(f"Mend what failed and run `{on}` again; `{back} TARGET` brings back what was", err=True)
+        typer.echo(f"Mend what failed and run the same `bluefleet {found.verb}` again: it goes on from there", err=True)
     show(found, as_json=as_json)

@@ -313,8 +313,10 @@ def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
 
 def _answered(node: str, tried: str, error: APIError) -> EngineError:
     words = str(error.explanation or error)
-    if isinstance(error, ImageNotFound):
-        return ImageMissing(node, tried, words, "Check the digest and that the registry answers")
+    # A registry that has no such manifest is to docker-py a thing that is not there, like any other.
+    if isinstance(error, ImageNotFound) or (isinstance(error, NotFound) and tried.startswith("pull ")):
+        remedy = "Check the digest, and that the registry answers and holds it; `bluefleet images` lists those on nodes"
+        return ImageMissing(node, tried, words, remedy)
     if isinstance(error, NotFound):
         return ContainerMissing(node, tried, words, "Run `bluefleet apply`")
     if error.status_code == _CONFLICT and "already in use" in words:

@@ -29,6 +29,8 @@ class Applied:
     sha256: str
     spec: ContainerSpec
     withdrawn: bool
+    who: str = ""
+    applied: datetime | None = None
 
     @property
     def standing(self) -> bool:
@@ -84,7 +86,15 @@ def on_node(state: State, node: str) -> list[Applied]:
             return []
         rows = connection.execute("SELECT * FROM applied WHERE node = ? ORDER BY id", (node,)).fetchall()
     return [
-        Applied(row["id"], row["instance"], row["sha256"], _SPEC.validate_json(row["spec"]), bool(row["withdrawn"]))
+        Applied(
+            row["id"],
+            row["instance"],
+            row["sha256"],
+            _SPEC.validate_json(row["spec"]),
+            bool(row["withdrawn"]),
+            row["who"],
+            datetime.fromisoformat(row["applied"]),
+        )
         for row in rows
     ]
 

@@ -49,7 +49,7 @@ async def apply(
         progress=progress,
     )
     selection = chosen or select(site)
-    guard = Guard(site, settings, permitted=interrupt_runs or check)
+    guard = Guard(site, settings, permitted=interrupt_runs)
 
     async def work(one: Chosen) -> NodeResult:
         return await _on_node(site, settings, guard, call, one, force=force)
@@ -59,7 +59,9 @@ async def apply(
         if not check:
             write_refused(site, settings)
         devices = await asyncio.to_thread(sync, site, settings, check=check)
-    changed = devices.changed or any(step.outcome in {"done", "planned"} for node in results for step in node.steps)
+    # What a plan would refuse now differs all the same.
+    counts = {"planned", "refused"} if check else {"done"}
+    changed = devices.changed or any(step.outcome in counts for node in results for step in node.steps)
     ok = all(node.ok for node in results)
     return ApplyReport(site=site.site, check=check, ok=ok, changed=changed, nodes=results, devices=devices)
 
@@ -78,10 +80,9 @@ async def _on_node(
     async with Engine(endpoint(node, settings)) as engine:
         seen = await engine.observe(labels_of(site, node))
         steps = steps_for(chosen, wanted, seen.containers, overrides, force=force)
-        held = [result(step, "held", why) for step, why in held_steps(chosen, wanted, seen.containers)]
-        if call.dry_run:
-            return NodeResult(name=node.name, steps=[*held, *(result(step, "planned") for step in steps)])
-        if force:
+        held = [result(step, "held", why) for step, why in held_steps(chosen, wanted, seen.containers, force=force)]
+        if force and not call.dry_run:
             forget(State(settings.state_file), node.name, (instance.name for instance in chosen.instances))
         doing = Steps(site, node, settings, guard=guard, call=call, instances=by_name(wanted))
-        return NodeResult(name=node.name, steps=[*held, *await doing.do(engine, steps)])
+        done = await (doing.foresee(steps) if call.dry_run else doing.do(engine, steps))
+        return NodeResult(name=node.name, steps=[*held, *done])

@@ -72,13 +72,15 @@ def steps_for(
     return plan([one.spec for one in free], there, stopped=stopped, force=force)
 
 
-def held_steps(chosen: Chosen, wanted: Sequence[Desired], containers: Sequence[Container]) -> list[tuple[Step, str]]:
+def held_steps(
+    chosen: Chosen, wanted: Sequence[Desired], containers: Sequence[Container], *, force: bool = False
+) -> list[tuple[Step, str]]:
     """What would be done to chosen instances if they were not held, each with who holds it and why."""
     names = {instance.name for instance in chosen.instances}
     held = {one.declared.name: one for one in wanted if one.held and one.declared.name in names}
     there = [one for one in containers if instance_of(one) in held]
     stopped = {name: one.stopped for name, one in held.items() if one.stopped}
-    steps = plan([one.spec for one in held.values()], there, stopped=stopped)
+    steps = plan([one.spec for one in held.values()], there, stopped=stopped, force=force)
     return [(step, held[step.instance].held) for step in steps if step.instance in held]
 
 

@@ -15,13 +15,15 @@ from bluefleet.fleet import _history as history
 from bluefleet.fleet._certificates import ends_at, ends_in_file
 from bluefleet.fleet._images import images_report
 from bluefleet.fleet._lock import owner
+from bluefleet.fleet._manager_services import actor
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._queue import in_words
-from bluefleet.fleet._report import SCHEMA_VERSION, StatusReport
+from bluefleet.fleet._report import SCHEMA_VERSION, InstanceStatus, StatusReport
 from bluefleet.fleet._selection import select
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import status
+from bluefleet.fleet._ways_back import ways_back
 from bluefleet.model import Site
 
 Outcome: TypeAlias = Literal["ok", "warning", "failed"]
@@ -88,6 +90,7 @@ async def doctor(
         "certificates": _certificates,
         "registry": _registry,
         "manager": _manager,
+        "actor": _actor,
     }
 
     async def one(name: str, look: Callable[[_Patient], Awaitable[list[Check]]]) -> list[Check]:
@@ -125,7 +128,7 @@ def _warning(check: str, where: str, what: str, remedy: str) -> Check:
 async def _fleet(patient: _Patient) -> list[Check]:
     """Nodes, clocks, disks, instances, the queue and the document path: all that `status` looks at."""
     found = await status(patient.site, patient.settings, deadline=patient.answer, measure_disks=True)
-    return [*_nodes(found), *_queue(patient.site, found), *_documents(found)]
+    return [*_nodes(found), *_queue(patient.site, found), *_documents(found), *_service(found)]
 
 
 def _nodes(found: StatusReport) -> Iterable[Check]:
@@ -155,8 +158,18 @@ def _nodes(found: StatusReport) -> Iterable[Check]:
         for instance in node.instances:
             if not instance.ok:
                 place = f"{node.name}/{instance.name}"
-                remedy = f"`bluefleet logs {place}` says why; `bluefleet apply {place}` makes it what it should be"
-                yield _failed("instance", place, instance.reason, remedy)
+                yield _failed("instance", place, instance.reason, _remedy(place, instance))
+
+
+def _remedy(place: str, instance: InstanceStatus) -> str:
+    """What helps depends on what operators want of it."""
+    cordon = next((one for one in instance.overrides if one.kind == "cordoned"), None)
+    to_do = f"`bluefleet apply {place}` makes it what it should be"
+    if cordon is not None:
+        # The slash says that a node is meant.
+        where = cordon.place if cordon.instance else f"{cordon.node}/"
+        to_do = f"it is {cordon.words}, and left as it is until `bluefleet clear {where}`"
+    return f"`bluefleet logs {place}` says why; {ways_back(place, instance.overrides) or to_do}"
 
 
 def _queue(site: Site, found: StatusReport) -> Iterable[Check]:
@@ -186,6 +199,31 @@ def _documents(found: StatusReport) -> Iterable[Check]:
             )
         else:
             yield _ok("document path", service.name, waiting)
+
+
+def _service(found: StatusReport) -> Iterable[Check]:
+    if found.service is None:
+        return
+    where = "bluefleet-fleet.service on the manager"
+    if found.service.reason:
+        remedy = (
+            "Nothing that ends is started again meanwhile. `sudo systemctl start bluefleet-fleet`; its journal says why"
+        )
+        yield _failed("fleet service", where, found.service.reason, remedy)
+    else:
+        yield _ok("fleet service", where, "answers, and does its round")
+
+
+async def _actor(patient: _Patient) -> list[Check]:
+    """The observatory's door, where systemd should have it open."""
+    found = await asyncio.to_thread(actor, patient.settings, deadline=patient.answer)
+    if found is None:
+        return []
+    where, wrong = found
+    if not wrong:
+        return [_ok("actor", where, "listens")]
+    remedy = "`sudo systemctl start bluefleet-actor` on the manager; its journal says why"
+    return [_failed("actor", where, wrong, remedy)]
 
 
 async def _images(patient: _Patient) -> list[Check]:

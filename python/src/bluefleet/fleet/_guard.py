@@ -67,7 +67,7 @@ class Guard:
         if self._asked is None or now - self._asked_at > _ASKED_LATELY:
             self._asked_at = now
             self._asked = asyncio.create_task(asyncio.to_thread(_running_plan, self._queue))
-        allow = "wait for its end, or allow it with -e interrupt_runs=true (bluefleet: --interrupt-runs)"
+        allow = "wait for its end, or allow it with --interrupt-runs (site.yml: -e interrupt_runs=true)"
         try:
             # One of several that wait for this answer may be cancelled.
             running = await asyncio.shield(self._asked)

@@ -83,12 +83,15 @@ def entries(
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[HistoryEntry]:
-    """The latest entries first. With `nodes` or `targets` (node/instance) those about any of them. Raises StateUnusable."""
+    """The latest entries first. With `nodes` or `targets` (node/instance) those about any of them. Raises StateUnusable.
+
+    Through which door a person came, as in `ada (over HTTP)`, is no part of the name.
+    """
     with state.reading() as connection:
         if connection is None:
             return []
         rows = connection.execute(
-            "SELECT * FROM history WHERE (:who = '' OR who = :who) AND (:verb = '' OR verb = :verb) "
+            "SELECT * FROM history WHERE (:who = '' OR who = :who OR instr(who, :who || ' (') = 1) AND (:verb = '' OR verb = :verb) "
             "AND (:since = '' OR began >= :since) ORDER BY id DESC",
             {"who": who, "verb": verb, "since": since.astimezone(UTC).isoformat() if since else ""},
         )

@@ -12,8 +12,8 @@ from bluefleet.fleet._applied import specs
 from bluefleet.fleet._state import State
 
 OverrideKind: TypeAlias = Literal["stopped", "disabled", "cordoned", "pinned", "rolled-back", "simulated"]
-# Of a reference and of a sha256 that people are shown.
-_SHORT = 32
+# Of a digest that people are shown.
+_SHORT = 12
 OVERRIDE_KINDS: tuple[OverrideKind, ...] = get_args(OverrideKind)
 
 
@@ -39,11 +39,19 @@ class Override(BaseModel):
         return f"{self.node}/{self.instance}" if self.instance else self.node
 
     @property
+    def version(self) -> str:
+        """Its kind, and the image that it is pinned to, with its digest as `bluefleet images` has it."""
+        if self.kind != "pinned":
+            # The sha256 of a spec tells a person nothing.
+            return self.kind
+        name, _, digest = self.value.rpartition("/")[2].partition("@")
+        return f"pinned to {name}@{digest.removeprefix('sha256:')[:_SHORT]}"
+
+    @property
     def words(self) -> str:
         """As a person is told."""
         why = f": {self.reason}" if self.reason else ""
-        to = f" to {self.value.rpartition('/')[2][:_SHORT]}" if self.value else ""
-        return f"{self.kind}{to} by {self.who} since {self.since:%Y-%m-%d %H:%M} UTC{why}"
+        return f"{self.version} by {self.who} since {self.since:%Y-%m-%d %H:%M} UTC{why}"
 
 
 class Overrides:

@@ -112,6 +112,17 @@ class DocumentService(_Report):
         return not self.reason
 
 
+class FleetServiceStatus(_Report):
+    """The fleet service of the manager, which starts again what ends and answers over HTTP."""
+
+    reason: str = Field(description="Why it is not well, in words; empty when it is")
+
+    @property
+    def ok(self) -> bool:
+        """Whether it answers and does its round."""
+        return not self.reason
+
+
 class FailedPlan(_Report):
     """A plan that did not come to its end; it waits in the queue again, and runs again when that is started."""
 
@@ -144,6 +155,9 @@ class StatusReport(_Report):
         default_factory=list[Override], description="Overrides of what is no longer declared; `clear` takes them away"
     )
     queue: QueueStatus | None = Field(default=None, description="None without an acquisition pod, or an answer of it")
+    service: FleetServiceStatus | None = Field(
+        default=None, description="None where no fleet service is installed, and where it is itself that answers"
+    )
 
     @property
     def not_well(self) -> list[str]:
@@ -155,7 +169,8 @@ class StatusReport(_Report):
                 names += [node.name] if not node.reachable or node.problems or not sick else sick
         names += ["queue"] if self.devices.state == "unknown" else []
         names += [f"device {name}" for name in self.devices.unreachable]
-        return names + [service.name for service in self.documents if not service.ok]
+        names += [service.name for service in self.documents if not service.ok]
+        return names + (["fleet service"] if self.service is not None and not self.service.ok else [])
 
 
 class StepResult(_Report):
@@ -182,6 +197,11 @@ class NodeResult(_Report):
     def ok(self) -> bool:
         """Whether everything that had to be done was done."""
         return not self.error and all(step.outcome in {"planned", "done", "held"} for step in self.steps)
+
+    @property
+    def only_refused(self) -> bool:
+        """Whether all that is in the way are plans that run."""
+        return not self.error and all(step.outcome != "failed" for step in self.steps)
 
 
 class OperationReport(_Report):
@@ -222,7 +242,9 @@ class ApplyReport(_Report):
     site: str
     check: bool
     ok: bool
-    changed: bool = Field(description="Whether something was changed, or with `check` would be")
+    changed: bool = Field(
+        description="Whether something was changed; with `check`: would be, or differs and is refused now"
+    )
     nodes: list[NodeResult]
     devices: DevicesResult
 

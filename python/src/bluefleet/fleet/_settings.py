@@ -11,10 +11,11 @@ def _folder(variable: str, default: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Two folders, and everything else by its place in them; tests and benchmarks name others."""
+    """Two folders, and everything else by its place in them, and systemd's; tests and benchmarks name others."""
 
     etc: Path = field(default_factory=lambda: _folder("BLUEFLEET_ETC", "/etc/bluefleet"))
     lib: Path = field(default_factory=lambda: _folder("BLUEFLEET_LIB", "/var/lib/bluefleet"))
+    units: Path = field(default_factory=lambda: _folder("BLUEFLEET_UNITS", "/etc/systemd/system"))
 
     @property
     def site_file(self) -> Path:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
@@ -13,6 +13,7 @@ from bluefleet.fleet._devices import devices_status
 from bluefleet.fleet._disk import Disk, measure, remember, remembered
 from bluefleet.fleet._document_path import document_path
 from bluefleet.fleet._lock import owner
+from bluefleet.fleet._manager_services import fleet_service
 from bluefleet.fleet._orphans import orphans
 from bluefleet.fleet._overrides import Override, Overrides
 from bluefleet.fleet._pace import at_pace
@@ -36,6 +37,8 @@ from bluefleet.model import Site
 
 # Seconds. Time stamps of documents and of certificates begin to be wrong with it.
 _CLOCK_OFF = 2.0
+# What its engine started again has got over its trouble then, if nothing checks its health.
+_UP_FOR_LONG = timedelta(minutes=1)
 
 
 async def status(
@@ -53,10 +56,13 @@ async def status(
         return (await looking.at(one)).status
 
     beside = asyncio.create_task(look_beside(site, settings, deadline=deadline))
+    service = asyncio.create_task(asyncio.to_thread(fleet_service, settings, deadline=deadline))
     found = await at_pace(look(one) for one in chosen or select(site))
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
-    return status_of(site, known.overrides, found, await beside, chosen=chosen)
+    report = status_of(site, known.overrides, found, await beside, chosen=chosen)
+    report = report.model_copy(update={"service": await service})
+    return report.model_copy(update={"ok": not report.not_well})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,11 @@ def status_of(
     """The report of what was found on the nodes, those that were `chosen`."""
     silenced = silenced_devices(site, overrides)
     troubled = {name: reason for name, reason in beside.devices.unreachable.items() if name not in silenced}
+    if chosen is not None:
+        # Who asks about one node is told of its devices.
+        here = {(node.name, instance.name) for node, instance in chosen.placed}
+        served = {one.device.name for one in site.placed_devices() if (one.node.name, one.instance.name) in here}
+        troubled = {name: reason for name, reason in troubled.items() if name in served}
     known = beside.devices.model_copy(update={"unreachable": troubled})
     ordered = sorted((_with_devices(site, node, known.unreachable) for node in nodes), key=_badness)
     report = StatusReport(
@@ -209,7 +220,7 @@ def _reason(wanted: Desired, seen: InstanceStatus, container: Container | None) 
         return f"it runs, but is {wanted.stopped}" if running else ""
     if wanted.held and container is not None:
         # That it differs is what was asked for.
-        return _sick(container)
+        return _sick(container, datetime.now(UTC))
     return seen.reason
 
 
@@ -264,7 +275,7 @@ def _instance_status(spec: ContainerSpec, container: Container | None, now: date
             drift=list(differs),
             reason="declared, but not there",
         )
-    reasons = [_sick(container), f"its {' and '.join(differs)} differs from what is declared" if differs else ""]
+    reasons = [_sick(container, now), f"its {' and '.join(differs)} differs from what is declared" if differs else ""]
     return _seen(name, container, now).model_copy(
         update={"drift": list(differs), "reason": "; ".join(reason for reason in reasons if reason)}
     )
@@ -291,15 +302,23 @@ def _seen(name: str, container: Container, now: datetime) -> InstanceStatus:
     )
 
 
-def _sick(container: Container) -> str:
+def _sick(container: Container, now: datetime) -> str:
     if container.health == "unhealthy":
         return "its health check fails"
+    restarted = f"its engine restarts it, {container.restarts} times so far"
     if container.running:
-        return ""
+        return f"{restarted}, and it is not up for long" if _in_a_loop(container, now) else ""
     if container.state == "restarting":
-        return f"its engine restarts it, {container.restarts} times so far; it ended with {container.exit_code}"
+        return f"{restarted}; it ended with {container.exit_code}"
     ended = f"{container.state}, it ended with {container.exit_code}" if container.finished else container.state
     return f"{ended}: {container.reason}" if container.reason else ended
+
+
+def _in_a_loop(container: Container, now: datetime) -> bool:
+    """Whether it may end again at once, as it did before; one that is healthy has got over that."""
+    if not container.restarts or container.health == "healthy" or container.started is None:
+        return False
+    return container.health == "starting" or now - container.started < _UP_FOR_LONG
 
 
 def _badness(node: NodeStatus) -> tuple[bool, bool, bool, str]:

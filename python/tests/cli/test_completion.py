@@ -49,7 +49,7 @@ def test_categories_kinds_and_options_where_they_belong() -> None:
 
 
 def test_verbs_of_verbs_and_the_options_of_those() -> None:
-    assert candidates(["documents", ""]) == ["listen", "verify"]
+    assert candidates(["documents", ""]) == ["backlog", "dead", "listen", "replay", "verify"]
     assert candidates(["documents", "ver"]) == ["verify"]
     assert "--wait" in candidates(["documents", "verify", "--"])
     assert candidates(["documents", "verify", ""]) == []

@@ -1,6 +1,7 @@
 """Who asks for JSON gets one object on stdout also when something goes wrong; words for people stay on stderr."""
 
 import json
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +83,11 @@ def test_what_follows_the_command_of_an_instance_is_that_commands() -> None:
 
 
 def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object, **__: object) -> None:
+    async def interrupted(work: Coroutine[Any, Any, object]) -> None:
+        work.close()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bluefleet.cli._fleet.asyncio.run", lambda work: (work.close(), interrupted()))
+    monkeypatch.setattr("bluefleet.cli._fleet._until_told", interrupted)
     assert error_of(bluefleet("apply", "--json"), code=1)["what"] == "interrupted"
 
 

@@ -76,6 +76,7 @@ def test_a_verb_runs_on_the_manager_with_its_own_words_streams_and_exit_code(lab
     assert str(laboratory / ".state" / "ssh" / "id_ed25519") in asked
 
 
+@pytest.mark.slow
 def test_a_command_for_an_instance_arrives_as_it_was_typed(laboratory, ssh):
     path = f"{ssh.parent}:{os.environ['PATH']}"
     done = bluefleet("-i", laboratory, "exec", "-it", "node1/camera", "df", "--", "-h", "/a b", PATH=path)
@@ -160,6 +161,7 @@ def test_site_prints_one_json_object_and_nothing_else(laboratory):
     assert set(site["kafka"]) == {"bootstrap", "ca_file", "username", "password_file", "topic"}
 
 
+@pytest.mark.slow
 def test_the_inventory_may_be_given_before_or_after_the_verb_or_in_the_environment(laboratory):
     before = bluefleet("-i", laboratory, "site", "--json").stdout
     assert before == bluefleet("site", "-i", laboratory, "--json").stdout

@@ -89,6 +89,7 @@ def looks_like_copper(energies: Any, values: Any) -> bool:
     return abs(foot - before) < 0.1 and peak - foot > 1.0 and peak > after + 0.1
 
 
+@pytest.mark.slow
 def test_a_short_series_shows_the_edge(engine: RunEngine, energy: Axis, chambers: IonChambers) -> None:
     text = (
         TEXT.replace("-200  -30  -10  15.5  15k", "-60 -15 40")

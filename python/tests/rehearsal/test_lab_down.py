@@ -13,6 +13,9 @@ import pytest
 
 from bluefleet.checkout import find_checkout
 
+# Each makes a checkout and runs .ci/lab.
+pytestmark = pytest.mark.slow
+
 TOP = find_checkout()
 
 

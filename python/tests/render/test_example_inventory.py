@@ -17,6 +17,9 @@ from bluefleet.model import Site
 from bluefleet.service import ServiceSettings
 from bluefleet.site_file import load_site
 
+# Ansible renders every host first.
+pytestmark = pytest.mark.slow
+
 EXAMPLE = TOP / "inventories" / "example"
 SHARED = yaml.safe_load((TOP / "roles" / "_site" / "vars" / "main.yml").read_text())
 IMAGES = yaml.safe_load((TOP / "images" / "versions.yml").read_text())["images"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -38,7 +40,11 @@ from bluefleet.documents.kafka import client_settings
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 
-SECRETS = {"redis_password": "aworkerspassword", "redis_recommender_password": "arecommenderspassword"}
+SECRETS = {
+    "redis_password": "aworkerspassword",
+    "redis_recommender_password": "arecommenderspassword",
+    "redis_terminal_password": "aterminalspassword",
+}
 
 
 class Site:
@@ -60,9 +66,19 @@ class Site:
         template = (REPOSITORY / "roles/acquisition/templates/redis.conf.j2").read_text()
         surroundings = Environment(autoescape=False)  # noqa: S701 - no HTML
         surroundings.globals["lookup"] = lambda _kind, path: SECRETS[Path(path).name]
+        surroundings.filters["hash"] = lambda text, kind: hashlib.new(kind, text.encode()).hexdigest()
         text = surroundings.from_string(template).render(site_secrets_dir="/secrets", site_name=SITE)
         (etc / "redis.conf").write_text(text)
         (etc / "password").write_text(SECRETS["redis_recommender_password"])
+        # For the desktops' door, which nobody uses here.
+        made = ["-keyout", str(etc / "server.key"), "-out", str(etc / "server.crt"), "-subj", "/CN=redis", "-days", "1"]
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *made],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        (etc / "server.key").chmod(0o644)
         stack.run("redis", self.images["redis"], options=("--volume", f"{etc}:/etc/redis:ro"))
         start_kafka(stack, self.images["kafka"])
         forwarder = {"BLUEFLEET_KAFKA_BOOTSTRAP": self.stack.internal.kafka_bootstrap}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -70,15 +69,6 @@ class Site:
         text = surroundings.from_string(template).render(site_secrets_dir="/secrets", site_name=SITE)
         (etc / "redis.conf").write_text(text)
         (etc / "password").write_text(SECRETS["redis_recommender_password"])
-        # For the desktops' door, which nobody uses here.
-        made = ["-keyout", str(etc / "server.key"), "-out", str(etc / "server.crt"), "-subj", "/CN=redis", "-days", "1"]
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *made],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        (etc / "server.key").chmod(0o644)
         stack.run("redis", self.images["redis"], options=("--volume", f"{etc}:/etc/redis:ro"))
         start_kafka(stack, self.images["kafka"])
         forwarder = {"BLUEFLEET_KAFKA_BOOTSTRAP": self.stack.internal.kafka_bootstrap}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from bad_actors import (
     SilentProxy,
     dies_in_the_middle,
@@ -17,7 +18,6 @@ from bad_actors import (
     speaks_http,
     well,
 )
-
 from bluefleet.fleet import ActorLink, ActorLost, ActorTimeout, ActorUnreachable, Patience, Reply
 
 QUICK = Patience(dial=0.5, ping_after=0.2, ping_answer=0.2, redial_first=0.05, redial_most=0.2)

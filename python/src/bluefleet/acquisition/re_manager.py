@@ -1,7 +1,7 @@
 """Starts the RE manager of the queue with this project's start-up.
 
 queueserver takes Redis' password only inside the address, which it logs when Redis is away; so it is given here to the
-client itself, from a file.
+client itself, from a file. Its client also gives up when Redis was restarted since it last asked: ours asks again.
 """
 
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -17,6 +17,7 @@ from pathlib import Path
 import redis.asyncio
 from bluesky_queueserver.manager.start_manager import start_manager
 
+from bluefleet.acquisition.redis_client import patient_from_url
 from bluefleet.acquisition.redis_ready import RedisAway, wait_for_redis
 from bluefleet.acquisition.settings import Settings
 
@@ -24,8 +25,7 @@ from bluefleet.acquisition.settings import Settings
 def main() -> None:
     settings = Settings.from_environment()
     password = settings.redis_password
-    if password is not None:
-        redis.asyncio.from_url = functools.partial(redis.asyncio.from_url, password=password)
+    redis.asyncio.from_url = functools.partial(patient_from_url, password=password)
     address = settings.redis_address or "localhost"
     try:
         wait_for_redis(address, password)

@@ -1,8 +1,13 @@
-"""The one place that connects to the site's Redis."""
+"""How the site's Redis is connected to: by this project, and by queueserver."""
 
+# pyright: reportUnknownMemberType=false
+# (Redis' client says its arguments in words only)
 from pathlib import Path
+from typing import Any
 
+import redis.asyncio
 from redis import Redis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
@@ -35,3 +40,13 @@ def redis_client(
         protocol=2,
         retry=Retry(ExponentialBackoff(), 3) if patient else Retry(NoBackoff(), 0),
     )
+
+
+def patient_from_url(url: str, *, password: str | None = None, **more: Any) -> redis.asyncio.Redis:
+    """What ``redis.asyncio.from_url`` makes, which also asks again after a lost connection.
+
+    Redis' client does so by itself unless it is made from an address; then it says once that the connection is lost,
+    which queueserver hands on: the first request after Redis was restarted failed.
+    """
+    retry = AsyncRetry(ExponentialBackoff(cap=0.5, base=0.1), 3)
+    return redis.asyncio.Redis.from_url(url, password=password, retry=retry, **more)

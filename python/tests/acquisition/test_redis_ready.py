@@ -43,6 +43,7 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_a_redis_that_comes_late_is_waited_for_and_that_is_said_once(port: int) -> None:
     said: list[str] = []
     serving: list[Late] = []

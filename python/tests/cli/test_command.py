@@ -85,6 +85,7 @@ def test_a_command_for_an_instance_arrives_as_it_was_typed(laboratory, ssh):
     assert asked[-1] == "bluefleet exec -it node1/camera df -- -h '/a b'"
 
 
+@pytest.mark.slow
 def test_a_command_inside_an_instance_may_end_as_ssh_does_without_a_connection(laboratory, ssh):
     path = f"{ssh.parent}:{os.environ['PATH']}"
     done = bluefleet("-i", laboratory, "exec", "cam1", "sh", "-c", "exit 255", PATH=path, SSH_ENDS_WITH="255")

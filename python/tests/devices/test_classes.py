@@ -57,6 +57,7 @@ def test_naming_the_package_loads_no_epics() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_move_ends_when_the_axis_is_there(engine: RunEngine) -> None:
     axis = connected(bluefleet.devices.Axis("mini:edge:", name="axis"))
     engine(mv(axis.velocity, 20))

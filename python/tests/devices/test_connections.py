@@ -99,6 +99,7 @@ def test_a_plan_that_needs_a_dead_device_is_refused_by_name_before_it_opens_a_ru
     assert documents == ["start", "descriptor", "event", "stop"]
 
 
+@pytest.mark.slow
 def test_a_device_joins_when_its_ioc_comes_back(engine: RunEngine, site: Connections, iocs: Any) -> None:
     iocs.walk.stop()
     walk = RandomWalk("random_walk:", name="walk")
@@ -128,6 +129,7 @@ def test_a_device_that_dies_is_noticed_and_usable_at_once_when_it_is_back(
     assert not site.unreachable()
 
 
+@pytest.mark.slow
 def test_a_device_that_dies_in_a_plan_is_named_in_words(engine: RunEngine, site: Connections, iocs: Any) -> None:
     walk = RandomWalk("random_walk:", name="walk")
     walk.position._timeout = 1.0

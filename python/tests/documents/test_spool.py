@@ -372,6 +372,7 @@ def test_room_that_was_made_is_seen_while_nothing_is_written(tmp_path: Path) -> 
             time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_a_spool_that_is_left_alone_writes_nothing(tmp_path: Path) -> None:
     with Spool(tmp_path, writer="worker") as spool:
         spool.append("run", "event", b"x")

@@ -97,6 +97,7 @@ def test_a_death_in_the_middle_ends_the_command() -> None:
     run(claim)
 
 
+@pytest.mark.slow
 def test_a_command_that_goes_on_for_ever_ends_at_its_deadline() -> None:
     async def claim() -> None:
         async with serving(never_ends) as port, ActorLink("127.0.0.1", port, patience=QUICK) as link:

@@ -173,6 +173,7 @@ echo '{{"item": null, "runs": []}}'
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("starts", "allowed"), [(True, True), (False, False)])
 def test_a_worker_that_is_just_starting_is_asked_again_and_one_that_is_mute_is_not(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool, allowed: bool

@@ -10,7 +10,7 @@ from lab_door import bluefleet
 from lab_queue import LabQueue
 from lab_runs import tiled
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 TEXT = (Path(__file__).parents[1] / "acquisition" / "xafs" / "cufoil.ini").read_text(encoding="utf-8")
 
@@ -20,7 +20,7 @@ def outcome(queue: LabQueue, *arguments: Any) -> dict[str, Any]:
     before = len(queue.ask("GET", "history/get")["items"])
     item = {"item_type": "plan", "name": "xafs", "args": list(arguments)}
     queue.ask("POST", "queue/item/execute", {"item": item})
-    queue.wait(lambda status: status["items_in_history"] > before and status["manager_state"] == "idle", "done", 240)
+    queue.wait(lambda status: status["items_in_history"] > before and status["manager_state"] == "idle", "done", 500)
     result: dict[str, Any] = queue.ask("GET", "history/get")["items"][-1]["result"]
     return result
 

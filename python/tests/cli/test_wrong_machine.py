@@ -80,7 +80,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Manager:
 
 
 def test_a_verb_of_the_control_machine_says_where_it_works_and_what_to_type_there(manager: Manager) -> None:
-    calls = [["site"], ["validate"], ["first-scan"], ["documents", "listen"]]
+    calls = [["site"], ["validate"], ["first-scan"], ["examples"], ["documents", "listen"]]
     for words, code, stdout, stderr, _ in manager.say(*calls):
         verb = " ".join(words)
         assert (code, stdout) == (2, ""), stderr

@@ -19,7 +19,7 @@ app, next_word = typer.Typer(), typer.Typer()
 
 # Verbs whose words are no names of nodes and instances.
 _NO_TARGETS = frozenset(
-    {"actor", "devices", "documents", "validate", "site", "first-scan", "completion", "complete", "doctor"}
+    {"actor", "devices", "documents", "validate", "site", "first-scan", "examples", "completion", "complete", "doctor"}
 )
 _CATEGORY = ("-c", "--category")
 _SITE = ("-i", "--inventory")

@@ -5,19 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bluefleet.cli._control import need, site_of
 from bluefleet.cli._fleet import refuse
-from bluefleet.cli._report import report
+from bluefleet.cli._front_door import FrontDoor, Stages, front_door
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bluefleet.first_scan import Pinhole, Readings, ScanResult
-    from bluefleet.inventory import SiteAddresses
 
 app = typer.Typer()
-
-PLACES = ("acquisition", "data")
 
 
 @app.command()
@@ -35,90 +31,36 @@ def first_scan(
     """
     from rich.console import Console
 
-    site, addresses, folder = site_of("first-scan", inventory)
-    need("first-scan", "httpx", "numpy")
-    if addresses.edge is None or addresses.tiled is None:
-        refuse(
-            "the site has no acquisition pod or no data pod", str(folder), "Put hosts into groups acquisition and data"
-        )
-    from bluefleet.first_scan import StageFailed, subject_of
+    door = front_door("first-scan", inventory)
+    from bluefleet.first_scan import subject_of
 
-    subject = subject_of(site)
+    subject = subject_of(door.site)
     if subject is None:
         refuse(
             "nothing of the site is simulated, and a first scan moves no real hardware",
-            str(folder),
+            str(door.folder),
             "Declare a mini_beamline, as inventories/example has on bl7-optics, or queue a plan of your own",
         )
-    console = Console(stderr=True)
-    try:
-        result = _scan(addresses, subject, console)
-    except StageFailed as error:
-        where = f"stage “{error.stage}”, host {error.host} ({addresses.hosts[error.host].address})"
-        report(error.what, where, f"read on {error.host}: {error.log}")
-        raise typer.Exit(1) from error
-    except OSError as error:
-        report(f"{error.filename}: {error.strerror}", "on this machine", "run site.yml, which makes it")
-        raise typer.Exit(2) from error
-    _show(result, subject, addresses, folder, Console())
+    with door.failures_told():
+        result = _scan(door, subject, Console(stderr=True))
+    _show(result, subject, door, Console())
 
 
-def _scan(addresses: "SiteAddresses", subject: "Pinhole | Readings", console: "Console") -> "ScanResult":
-    import ssl
-
-    import httpx
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
+def _scan(door: FrontDoor, subject: "Pinhole | Readings", console: "Console") -> "ScanResult":
     from bluefleet.first_scan import FirstScan, Pinhole
     from bluefleet.first_scan.queue import Queue
     from bluefleet.first_scan.runs import Runs
     from bluefleet.first_scan.scan import POINTS, READINGS
     from bluefleet.first_scan.spooled import spooled_events
 
-    edge, tiled = addresses.edge, addresses.tiled
-    if edge is None or tiled is None:
-        raise AssertionError("the caller has looked")
-    # The site's own authority, whatever the environment says of others; and no proxy on the way to it.
-    trust = ssl.create_default_context(cafile=str(edge.ca_file))
-    acquisition, data = (_host_of(addresses, group) for group in PLACES)
-
-    def client(url: str, key_file: Path) -> httpx.Client:
-        headers = {"Authorization": f"ApiKey {key_file.read_text(encoding='utf-8').strip()}"}
-        return httpx.Client(base_url=url, headers=headers, verify=trust, trust_env=False, timeout=30)
-
-    columns = [
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=POINTS),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-    ]
-    with (
-        client(edge.url, edge.queue_api_key_file) as to_edge,
-        client(tiled.url.removesuffix("/tiled"), tiled.api_key_file) as to_tiled,
-        Progress(*columns, console=console) as bar,
-    ):
-        task = bar.add_task("", total=POINTS if isinstance(subject, Pinhole) else READINGS)
-        stages: list[str] = []
-
-        def progress(stage: str, done: int | None) -> None:
-            # Without a terminal there is no bar: each new stage is a line.
-            if not console.is_terminal and (not stages or stages[-1] != stage):
-                console.print(stage)
-            stages.append(stage)
-            bar.update(task, description=stage, completed=done or 0)
-
+    acquisition, data = door.hosts
+    stages = Stages(console, POINTS if isinstance(subject, Pinhole) else READINGS, bar_width=POINTS)
+    with door.clients() as (to_edge, to_tiled), stages.bar:
         queue, runs = Queue(to_edge, acquisition), Runs(to_tiled, data)
-        return FirstScan(queue, runs, lambda: spooled_events(to_edge), (acquisition, data), subject).run(progress)
+        return FirstScan(queue, runs, lambda: spooled_events(to_edge), door.hosts, subject).run(stages.show)
 
 
-def _host_of(addresses: "SiteAddresses", group: str) -> str:
-    return next(name for name, host in addresses.hosts.items() if group in host.groups)
-
-
-def _show(
-    result: "ScanResult", subject: "Pinhole | Readings", addresses: "SiteAddresses", folder: Path, console: "Console"
-) -> None:
+def _show(result: "ScanResult", subject: "Pinhole | Readings", door: FrontDoor, console: "Console") -> None:
     from rich.table import Table
 
     from bluefleet.first_scan import Pinhole
@@ -140,7 +82,7 @@ def _show(
     console.print(table)
     if isinstance(subject, Pinhole):
         _show_pinhole(result, subject, console)
-    for line in _what_next(result, addresses, folder):
+    for line in _what_next(result, door):
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -170,23 +112,19 @@ def _show_pinhole(result: "ScanResult", pinhole: "Pinhole", console: "Console") 
     console.print(f"[bold green]centre {fit.centre:+.3f}[/], width {fit.width:.3f}, height {fit.height:.0f}\n")
 
 
-def _what_next(result: "ScanResult", addresses: "SiteAddresses", folder: Path) -> list[str]:
-    edge, tiled = addresses.edge, addresses.tiled
-    if edge is None or tiled is None:
-        raise AssertionError("there was a scan")
+def _what_next(result: "ScanResult", door: FrontDoor) -> list[str]:
+    edge, tiled = door.edge, door.tiled
     # The shell's own printf keeps the key out of the process list.
     header = """-H @<(printf 'Authorization: ApiKey %s' "$(cat {key})")"""
     curl = f"curl --cacert {edge.ca_file} {header}"
-    command = ".venv/bin/bluefleet"
-    if (folder.parent.name, folder.name) != ("inventories", "lab"):
-        command += f" -i {folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}"
     return [
         f"Queue   {edge.url}/api   key in {edge.queue_api_key_file}",
         f"Runs    {tiled.url}   key in {tiled.api_key_file}",
         f"Trust   {edge.ca_file}",
         "",
         "Try next:",
-        f"  1. {command} status",
-        f"  2. {command} documents verify {result.uid[:8]}",
-        f"  3. {curl.format(key=edge.queue_api_key_file)} {edge.url}/api/devices/allowed",
+        f"  1. {door.command} status",
+        f"  2. {door.command} documents verify {result.uid[:8]}",
+        f"  3. {door.command} examples",
+        f"  4. {curl.format(key=edge.queue_api_key_file)} {edge.url}/api/devices/allowed",
     ]

@@ -96,6 +96,7 @@ VERBS = {
     "validate": Verb("bluefleet.cli.validate", "Check an inventory before any host is touched.", local=("*",)),
     "site": Verb("bluefleet.cli.site", "Show addresses and credential files of the site.", local=("*",)),
     "first-scan": Verb("bluefleet.cli.first_scan", "Queue a scan and read it back: proof of the site.", local=("*",)),
+    "examples": Verb("bluefleet.cli.examples", "Queue varied plans: example data to look at.", local=("*",)),
     "completion": Verb("bluefleet.cli.completion", "Print the shell's part of completion.", local=("*",)),
     "complete": Verb("bluefleet.cli.completion", "What may come next.", local=("*",), name="next_word", hidden=True),
 }

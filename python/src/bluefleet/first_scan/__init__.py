@@ -2,6 +2,15 @@
 
 from bluefleet.first_scan.errors import StageFailed
 from bluefleet.first_scan.scan import CENTRE_TOLERANCE, FirstScan, ScanResult
-from bluefleet.first_scan.subject import Pinhole, Readings, subject_of
+from bluefleet.first_scan.subject import Pinhole, Readings, absorption_of, subject_of
 
-__all__ = ["CENTRE_TOLERANCE", "FirstScan", "Pinhole", "Readings", "ScanResult", "StageFailed", "subject_of"]
+__all__ = [
+    "CENTRE_TOLERANCE",
+    "FirstScan",
+    "Pinhole",
+    "Readings",
+    "ScanResult",
+    "StageFailed",
+    "absorption_of",
+    "subject_of",
+]

@@ -1,4 +1,4 @@
-"""The queue's HTTP API, as far as a first scan needs it."""
+"""The queue's HTTP API, as far as the first scan and the examples need it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import httpx
 from bluefleet.first_scan.errors import StageFailed
 
 POLL = 0.5
+# What the HTTP server says may be half a second old, and then still be the idleness from before.
+STALE = 1.0
 # Marks our items, so that what an earlier, failed first scan left in the queue is recognised.
-MARK = {"first_scan": True}
+MARK: Mapping[str, Any] = {"first_scan": True}
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,25 @@ class Outcome:
     message: str
 
 
-class Queue:
-    """The queue of one site. All waits have a deadline; what goes wrong is a StageFailed naming ``host``."""
+@dataclass(frozen=True)
+class Contents:
+    """The item that runs, if one does, and those that wait, each list ours and others'."""
 
-    def __init__(self, client: httpx.Client, host: str) -> None:
+    running: dict[str, Any]
+    ours: list[dict[str, Any]]
+    others: list[dict[str, Any]]
+
+
+class Queue:
+    """The queue of one site. All waits have a deadline; what goes wrong is a StageFailed naming ``host``.
+
+    :param mark: the ``meta`` of our items, by which they are known among others'
+    """
+
+    def __init__(self, client: httpx.Client, host: str, mark: Mapping[str, Any] = MARK) -> None:
         self._client = client
         self._host = host
+        self._mark = mark
 
     def wait_until_it_answers(self, deadline: float = 60) -> None:
         last = ""
@@ -67,14 +82,29 @@ class Queue:
         if self.wait_until_idle(deadline, stage, tell)["worker_environment_exists"]:
             return
         self._ask("POST", "environment/open", stage=stage)
-        # What the HTTP server says may be half a second old, and then still be the idleness from before.
-        time.sleep(2 * POLL)
+        time.sleep(STALE)
         if not self.wait_until_idle(deadline, stage, tell)["worker_environment_exists"]:
             raise self._failed("the environment did not open; its log says why", stage)
 
+    def close_environment(self, tell: Callable[[dict[str, Any]], None], deadline: float = 60) -> None:
+        stage = "close the environment"
+        if not self.wait_until_idle(deadline, stage, tell)["worker_environment_exists"]:
+            return
+        self._ask("POST", "environment/close", stage=stage)
+        time.sleep(STALE)
+        if self.wait_until_idle(deadline, stage, tell)["worker_environment_exists"]:
+            raise self._failed("the environment did not close; its log says why", stage)
+
+    def plans(self) -> set[str]:
+        """Names of plans that may be queued."""
+        return set(self._ask("GET", "plans/allowed", stage="look for the plans")["plans_allowed"])
+
+    def devices(self) -> set[str]:
+        """Names of devices that plans may use."""
+        return set(self._ask("GET", "devices/allowed", stage="look for the devices")["devices_allowed"])
+
     def refuse_missing(self, devices: set[str]) -> None:
-        allowed = self._ask("GET", "devices/allowed", stage="look for the devices")["devices_allowed"]
-        if missing := devices - set(allowed):
+        if missing := devices - self.devices():
             raise self._failed(
                 f"the queue doesn't know {', '.join(sorted(missing))}: "
                 "not declared in the inventory, or not applied since (bluefleet apply)",
@@ -84,41 +114,102 @@ class Queue:
     def run_now(self, plan: Mapping[str, Any], deadline: float, tell: Callable[[dict[str, Any]], None]) -> Outcome:
         """Run a plan at once, past the queue."""
         stage = f"run {plan['name']}"
-        uid = self._ask("POST", "queue/item/execute", stage=stage, body={"item": _item(plan)})["item"]["item_uid"]
+        uid = self._ask("POST", "queue/item/execute", stage=stage, body={"item": self._item(plan)})["item"]["item_uid"]
         return self._outcome(uid, deadline, stage, tell)
 
     def run_queued(self, plan: Mapping[str, Any], deadline: float, tell: Callable[[dict[str, Any]], None]) -> Outcome:
         """Put a plan at the front of the queue, start the queue, and stop it after that plan."""
         stage = f"run {plan['name']}"
-        self._remove_left_over()
-        body = {"item": _item(plan), "pos": "front"}
-        uid = self._ask("POST", "queue/item/add", stage=f"queue {plan['name']}", body=body)["item"]["item_uid"]
+        self.remove_ours()
+        uid = self.add(plan, "front")
         others = self.status()["items_in_queue"] > 1
-        self._ask("POST", "queue/start", stage=stage)
+        self.start(stage)
         if others:  # they are somebody else's: the queue was stopped, and is again
             self._ask("POST", "queue/stop", stage=stage)
         return self._outcome(uid, deadline, stage, tell)
 
-    def _remove_left_over(self) -> None:
-        for item in self._ask("GET", "queue/get", stage="read the queue")["items"]:
-            if item.get("meta") == MARK:
+    def add(self, plan: Mapping[str, Any], position: str = "back") -> str:
+        """Queue a plan; the item's uid."""
+        body = {"item": self._item(plan), "pos": position}
+        uid: str = self._ask("POST", "queue/item/add", stage=f"queue {plan['name']}", body=body)["item"]["item_uid"]
+        return uid
+
+    def start(self, stage: str) -> None:
+        self._ask("POST", "queue/start", stage=stage)
+
+    def contents(self) -> Contents:
+        answer = self._ask("GET", "queue/get", stage="read the queue")
+        ours = [item for item in answer["items"] if self.is_ours(item)]
+        return Contents(answer.get("running_item") or {}, ours, [item for item in answer["items"] if item not in ours])
+
+    def is_ours(self, item: Mapping[str, Any]) -> bool:
+        return item.get("meta") == self._mark
+
+    def remove_ours(self) -> None:
+        """Take our items out; one that begins to run meanwhile stays."""
+        for item in self.contents().ours:
+            try:
                 self._ask("POST", "queue/item/remove", stage="clear the queue", body={"uid": item["item_uid"]})
+            except StageFailed:
+                if item["item_uid"] in [left["item_uid"] for left in self.contents().ours]:
+                    raise
+
+    def end_ours(self, deadline: float = 60) -> None:
+        """Take our items out, and abort the plan that runs if it is ours: never what somebody else has queued."""
+        stage = "end the plan that runs"
+        self.remove_ours()
+        # Nothing may follow ours while it is looked at: it would be aborted in its place.
+        held = self._may("queue/stop")
+        time.sleep(STALE)
+        end = time.monotonic() + deadline
+        aborted = False
+        while self.is_ours(self.contents().running):
+            if time.monotonic() > end:
+                raise self._failed(f"it still runs after {deadline:g} s", stage)
+            # Either is refused while the other is still under way.
+            if self.status()["re_state"] == "paused":
+                aborted = self._may("re/abort") or aborted
+            else:
+                self._may("re/pause", {"option": "immediate"})
+            time.sleep(POLL)
+        if held and not aborted:
+            self._may("queue/stop/cancel")
+        # What was aborted is back at the head of the queue.
+        self.remove_ours()
+
+    def ended(self, uid: str, stage: str) -> Outcome | None:
+        """How an item ended; nothing while it did not."""
+        for item in reversed(self._ask("GET", "history/get", stage=stage)["items"]):
+            if item["item_uid"] == uid:
+                result = item["result"]
+                return Outcome(result["exit_status"], result["run_uids"], result.get("msg") or "")
+        return None
 
     def _outcome(self, uid: str, deadline: float, stage: str, tell: Callable[[dict[str, Any]], None]) -> Outcome:
         end = time.monotonic() + deadline
         while True:
             status = self.status()
-            if status["running_item_uid"] != uid:
-                for item in reversed(self._ask("GET", "history/get", stage=stage)["items"]):
-                    if item["item_uid"] == uid:
-                        result = item["result"]
-                        return Outcome(result["exit_status"], result["run_uids"], result.get("msg") or "")
+            if status["running_item_uid"] != uid and (outcome := self.ended(uid, stage)):
+                return outcome
             if status["re_state"] == "paused":
                 raise self._failed("the plan was paused; resume or abort it", stage)
             if time.monotonic() > end:
                 raise self._failed(f"not finished after {deadline:g} s", stage)
             tell(status)
             time.sleep(POLL)
+
+    def _may(self, path: str, body: Mapping[str, Any] | None = None) -> bool:
+        """Ask for what the queue refuses where there is nothing to do; whether it did it."""
+        try:
+            self._ask("POST", path, stage=path, body=body)
+        except StageFailed as error:
+            if error.service == "re-manager":
+                return False
+            raise
+        return True
+
+    def _item(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        return {"item_type": "plan", **plan, "meta": self._mark}
 
     def _ask(self, verb: str, path: str, *, stage: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -137,7 +228,3 @@ class Queue:
 
     def _failed(self, what: str, stage: str, service: str = "re-manager") -> StageFailed:
         return StageFailed(what, stage=stage, host=self._host, pod="acquisition", service=service)
-
-
-def _item(plan: Mapping[str, Any]) -> dict[str, Any]:
-    return {"item_type": "plan", **plan, "meta": MARK}

@@ -9,7 +9,11 @@ from bluefleet.model import Instance, Site
 
 # The IOC whose pinhole has a known centre, and where its process variables are below its prefix.
 _BEAMLINE, _PINHOLE = "mini_beamline", "ph:"
-_AXIS, _DETECTOR, _COMPANION = (f"bluefleet.devices.{name}" for name in ("Axis", "Detector", "RandomWalk"))
+# The same of a foil in a beam whose energy can be set.
+_ABSORPTION, _MONOCHROMATOR = "simulated.xafs_beamline", "mono:"
+_AXIS, _DETECTOR, _COMPANION, _CHAMBERS = (
+    f"bluefleet.devices.{name}" for name in ("Axis", "Detector", "RandomWalk", "IonChambers")
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ def subject_of(site: Site) -> Pinhole | Readings | None:
             return Pinhole(axis, detector, next(filter(None, companions), None))
     read = tuple(instance.devices[0].name for instance, simulated in running if simulated and instance.devices)
     return Readings(read) if read else None
+
+
+def absorption_of(site: Site) -> tuple[str, str] | None:
+    """Energy and ion chambers of a simulated absorption edge, where one runs."""
+    for instance, _ in _running(site):
+        energy = _device(instance, _AXIS, f"{instance.pv_prefix}{_MONOCHROMATOR}")
+        chambers = _device(instance, _CHAMBERS)
+        if instance.command[:1] == [_ABSORPTION] and energy and chambers:
+            return energy, chambers
+    return None
 
 
 def _running(site: Site) -> Iterator[tuple[Instance, bool]]:

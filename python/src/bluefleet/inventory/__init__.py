@@ -1,6 +1,6 @@
 """The inventory on the control machine: what people wrote, where they wrote it, and what is wrong with it."""
 
-from bluefleet.inventory._addresses import SiteAddresses, site_addresses
+from bluefleet.inventory._addresses import Edge, SiteAddresses, Tiled, site_addresses
 from bluefleet.inventory._finding import Finding
 from bluefleet.inventory._rendering import AnsibleMissing, Connection, Rendered, RenderingFailed, render
 from bluefleet.inventory._source import Entry, Group, Inventory
@@ -10,6 +10,7 @@ from bluefleet.inventory._yaml import is_template, line_at
 __all__ = [
     "AnsibleMissing",
     "Connection",
+    "Edge",
     "Entry",
     "Finding",
     "Group",
@@ -17,6 +18,7 @@ __all__ = [
     "Rendered",
     "RenderingFailed",
     "SiteAddresses",
+    "Tiled",
     "everything_wrong",
     "is_template",
     "line_at",

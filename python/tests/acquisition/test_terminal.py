@@ -55,7 +55,7 @@ def test_a_terminal_has_what_the_worker_has_and_writes_a_spool_of_its_own(tmp_pa
     assert result["reloaded"] == {"joined": [], "left": [], "unreachable": {}}
     assert f"generator scan ['{result['uid'][:8]}'] (scan num: 1)" in done.stdout
     offered = set(result["names"])
-    assert {"RE", "bec", "bp", "bps", "np", "plt", "count", "grid_scan", "det1", "motor2"} < offered
+    assert {"RE", "bec", "bp", "bps", "db", "np", "plt", "count", "grid_scan", "det1", "motor2"} < offered
     assert not offered & {"Settings", "channel_access", "load_site", "logging"}
 
 

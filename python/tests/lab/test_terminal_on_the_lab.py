@@ -203,6 +203,19 @@ def test_scan_ids_go_on_from_one_terminal_to_the_next() -> None:
     assert second == first + 1
 
 
+def test_the_last_run_is_read_in_the_terminal_and_nothing_is_changed_there() -> None:
+    uid = re.search(r"Scan ID: '([0-9a-f-]{36})'", said("bsui --headless -- -c 'RE(count([det]))'"))
+    assert uid is not None
+    verified = bluefleet("documents", "verify", uid[1], "--wait", "20")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    program = "print('LAST', db[-1].metadata['start']['uid'], len(db[-1]['primary'].read()['time']))"
+    assert f"LAST {uid[1]} 1" in said(f'bsui --headless -- -c "{program}"')
+    refused = said("bsui --headless -- -c 'db[-1].delete()' 2>&1 || true")
+    assert "403" in refused
+    program = "print('LAST', db[-1].metadata['start']['uid'])"
+    assert f"LAST {uid[1]}" in said(f'bsui --headless -- -c "{program}"')
+
+
 def test_a_checkout_is_used_and_named(tmp_path: Path) -> None:
     said("mkdir -p checkout/seven && echo \"where = 'the checkout'\" > checkout/seven/__init__.py")
     program = "import seven; print(seven.where, RE.md['versions']['seven'])"

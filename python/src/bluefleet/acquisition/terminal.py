@@ -28,6 +28,7 @@ WELCOME = """\
 {site}: the run engine is RE; plans, devices and simulated devices (det, det1, motor …) have their own names.
   RE(scan([det1], motor1, -1, 1, 5))    runs a plan; Ctrl-C twice pauses it, then RE.resume(), RE.stop() or RE.abort()
   reload_devices()                      devices that were declared since
+  db[-1]                                the last run that is stored; db[42] by scan number
 """
 
 
@@ -51,9 +52,11 @@ def namespace() -> dict[str, Any]:
     from matplotlib import pyplot as plt
 
     from bluefleet.acquisition import startup
+    from bluefleet.documents.runs_when_asked import RunsWhenAsked
 
     names = {name: each for name, each in vars(startup).items() if name in startup.__all__ or _has_a_use(each)}
     names |= {"bec": cast("WatchedRunEngine", startup.RE).best_effort, "bp": bp, "bps": bps, "np": np, "plt": plt}
+    names["db"] = RunsWhenAsked()
 
     def reload_devices() -> dict[str, Any]:
         """Load devices that were declared or taken out since this terminal started."""

@@ -16,14 +16,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 from tiled.client import from_uri
 from tiled.queries import Key
 
-from bluefleet.documents.errors import RunNotFound, SettingsWrong
+from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
 from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.settings import read_secret
 
+# Seconds; Tiled's own client would try for most of a minute.
+ANSWER = 5.0
 URL, KEY_FILE, CA_FILE = "BLUEFLEET_TILED_URL", "BLUEFLEET_TILED_KEY_FILE", "BLUEFLEET_CA_FILE"
+
+_WHAT_NOW = "`bluefleet status` says how the data pod is"
 
 
 class Runs:
@@ -86,7 +91,7 @@ def open_runs(
 ) -> SiteRuns:
     """Connect to the site's Tiled; what is not given is taken from BLUEFLEET_TILED_URL, …_TILED_KEY_FILE, …_CA_FILE.
 
-    Raises SettingsWrong naming the variable that is missing.
+    Raises SettingsWrong naming the variable that is missing, Unavailable when nothing answers or the key is refused.
     """
     url = url or environment.get(URL)
     if not url:
@@ -94,4 +99,16 @@ def open_runs(
     if api_key is None and environment.get(KEY_FILE):
         api_key = read_secret(Path(environment[KEY_FILE]))
     ca = ca_file or environment.get(CA_FILE)
-    return SiteRuns(cast("Any", from_uri)(url, api_key=api_key, **({"verify": str(ca)} if ca else {})))
+    trust = {"verify": str(ca)} if ca else {}
+    _must_answer(url, api_key, trust)
+    return SiteRuns(cast("Any", from_uri)(url, api_key=api_key, **trust))
+
+
+def _must_answer(url: str, api_key: str | None, trust: Mapping[str, Any]) -> None:
+    headers = {"Authorization": f"Apikey {api_key}"} if api_key else {}
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/api/v1/metadata/", headers=headers, timeout=ANSWER, **trust)
+    except (httpx.HTTPError, OSError) as error:
+        raise Unavailable(f"Tiled at {url}: {error or type(error).__name__}; {_WHAT_NOW}") from error
+    if not answer.is_success:
+        raise Unavailable(f"Tiled at {url} answers {answer.status_code}: {answer.text[:200]}; {_WHAT_NOW}")

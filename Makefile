@@ -36,9 +36,11 @@ check: tools-dev ## static checks and unit tests
 faults: tools-dev ## what fails, and what then happens: on the running laboratory
 	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m faults
 
-bench: tools-dev ## measure the laboratory and the fleet; prints figures for docs/reference/performance.md
+bench: tools-dev ## measure the laboratory, the fleet, documents and the queue; prints figures for docs/reference/performance.md
 	@$(BIN)/python python/benchmarks/lab.py
 	@.ci/with-engine $(BIN)/python python/benchmarks/fleet.py --reconnect
+	@.ci/with-engine $(BIN)/python python/benchmarks/documents.py
+	@.ci/with-engine $(BIN)/python python/benchmarks/queue_idle.py
 
 docs: tools-dev ## generate what is generated of the documentation
 	@$(BIN)/python .ci/role-readmes

@@ -1,7 +1,8 @@
 """The document path's figures, on a stack of its own: real Kafka, Mongo and Tiled, beside what else is in use.
 
 ``python benchmarks/documents.py`` needs a container engine and the site's images; ``--small`` takes a twentieth of the
-documents, to see that it works. It prints a table, and removes what it started.
+documents, to see that it works. It prints a table, and removes what it started; ``--keep`` writes the table to
+docs/reference/performance.md.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from event_model import compose_run  # noqa: E402 - see above
 from bluefleet.documents import Publisher, Spool  # noqa: E402 - see above
 from bluefleet.documents.ask import Asker, Place  # noqa: E402 - see above
 from bluefleet.documents.codec import encode  # noqa: E402 - see above
-from figures import Figure, table  # noqa: E402 - see above
+from figures import Figure, keep, table  # noqa: E402 - see above
+
+PAGE = ROOT / "docs" / "reference" / "performance.md"
 
 Documents = list[tuple[str, dict[str, Any]]]
 
@@ -255,7 +258,11 @@ def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a twentieth of the documents")
-    share = 20 if parser.parse_args().small else 1
+    parser.add_argument("--keep", action="store_true", help=f"write the figures into {PAGE.relative_to(ROOT)}")
+    chosen = parser.parse_args()
+    if chosen.small and chosen.keep:
+        parser.error("figures of --small are not worth keeping")
+    share = 20 if chosen.small else 1
     figures: list[Figure] = []
 
     def told(figure: Figure) -> None:
@@ -287,6 +294,8 @@ def main() -> None:
             Figure(f"{count:,} documents drained after Kafka was away", "memory flat", measured, highest < before + 150)
         )
     sys.stdout.write(table(figures))
+    if chosen.keep:
+        keep(PAGE, figures, "document figures")
 
 
 if __name__ == "__main__":

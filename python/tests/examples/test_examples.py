@@ -17,7 +17,7 @@ from bluefleet.model import Site
 from site_stand_in import SiteStandIn
 
 OPHYD = {"det", "det1", "det2", "motor", "motor1", "motor2", "noisy_det"}
-PLANS = {"count", "scan", "rel_scan", "list_scan", "grid_scan", "adaptive_scan", "xafs"}
+PLANS = {"count", "scan", "rel_scan", "grid_scan", "adaptive_scan", "xafs"}
 THEIRS = {"name": "fly", "item_uid": "theirs", "meta": {}}
 
 
@@ -150,7 +150,7 @@ def interrupt_at(words: str) -> Callable[[str], None]:
 def test_varied_runs_are_made_and_read_back() -> None:
     found = series_on(SiteInUse())
     names = [run.example.name for run in found]
-    assert names == ["count", "scan", "rel_scan", "list_scan", "grid_scan", "adaptive_scan"]
+    assert names == ["count", "scan", "rel_scan", "grid_scan", "adaptive_scan"]
     assert {(run.scan_id, run.points) for run in found} == {(7, 31)}
     assert any(len(run.example.args[0]) == 2 for run in found)
 
@@ -244,10 +244,10 @@ def test_ctrl_c_while_runs_are_read_back_closes_what_was_opened() -> None:
 
 def test_a_plan_that_fails_is_told_and_not_left_in_the_queue() -> None:
     stand_in = SiteInUse()
-    stand_in.fails = "list_scan"
+    stand_in.fails = "rel_scan"
     with pytest.raises(StageFailed, match="no light") as caught:
         series_on(stand_in)
-    assert (caught.value.stage, caught.value.host) == ("run list_scan", "manager")
+    assert (caught.value.stage, caught.value.host) == ("run rel_scan", "manager")
     assert (stand_in.queue, stand_in.open) == ([], False)
 
 

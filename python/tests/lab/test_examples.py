@@ -23,7 +23,7 @@ def test_varied_runs_are_made_and_the_environment_is_left_open() -> None:
     assert done.returncode == 0, done.stderr
     runs = json.loads(done.stdout)["runs"]
     assert [run["plan"] for run in runs] == [
-        "count", "scan", "rel_scan", "list_scan", "grid_scan", "adaptive_scan", "xafs",
+        "count", "scan", "rel_scan", "grid_scan", "adaptive_scan", "xafs",
     ]  # fmt: skip
     assert len({run["scan_id"] for run in runs}) == len(runs)
     assert queue.status()["worker_environment_exists"]

@@ -62,12 +62,10 @@ def _own_beam(site: Site, devices: Set[str]) -> Pinhole | None:
 
 def _over(beam: Pinhole) -> Iterator[Example]:
     axis, detector, both = beam.axis, beam.detector, beam.detectors
-    used = (axis, detector)
     yield Example("count", [[detector]], (detector,), f"{detector}, five times", {"num": 5})
     yield Example("scan", [both, axis, -10, 10, 21], (axis, *both), f"{' and '.join(both)} over {axis}")
-    yield Example("rel_scan", [[detector], axis, -2, 2, 9], used, f"{detector} around where {axis} is")
-    near = [-8, -4, -2, -1, 0, 1, 2, 4, 8]
-    yield Example("list_scan", [[detector], axis, near], used, f"{detector} over {axis}, closer at the middle")
+    around = f"{detector} around where {axis} is"
+    yield Example("rel_scan", [[detector], axis, -2, 2, 9], (axis, detector), around)
 
 
 def _of_ophyd() -> Iterator[Example]:

@@ -32,6 +32,7 @@ from bluefleet.engine._errors import (
     NameTaken,
 )
 from bluefleet.engine._ssh import SshAdapter
+from bluefleet.engine._ssh_words import SshEnded, ssh_error
 from bluefleet.engine._trust import TrustingAdapter
 
 # What the oldest supported engine (Debian 12's 20.10) speaks; the answer to the first question tells what both speak.
@@ -285,6 +286,9 @@ def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
     node, where = endpoint.node, endpoint.url
     if isinstance(error, APIError):
         return _answered(node, f"{tried} at {where}", error)
+    ended = _cause(error, SshEnded)
+    if ended is not None:
+        return ssh_error(endpoint, f"{tried} at {where}", ended.words)
     refusal = _cause(error, ssl.SSLError)
     if refusal is not None:
         return EngineRefused(
@@ -306,7 +310,7 @@ def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
     return EngineUnreachable(
         node,
         f"{tried} at {where}",
-        _ssh_words(error) if where.startswith("ssh:") else _plain_words(error),
+        _plain_words(error),
         f"Check that {node} is switched on and its engine runs (`systemctl status docker`)",
     )
 
@@ -353,16 +357,9 @@ def _tls_words(error: ssl.SSLError) -> str:
     return next((words for key, words in _TLS_WORDS.items() if key in reason), f"TLS failed: {reason}")
 
 
-def _ssh_words(error: Exception) -> str:
-    """ssh tells people why on stderr, and programs only that it ended."""
-    if _cause(error, ConnectionResetError) is not None:
-        return "ssh ended: no host, no login or no engine there; its own words are on stderr"
+def _plain_words(error: Exception) -> str:
     if _cause(error, FileNotFoundError) is not None:
         return "this machine has no program ssh"
-    return _plain_words(error)
-
-
-def _plain_words(error: Exception) -> str:
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "nothing answers at that address"
     if _cause(error, socket.gaierror) is not None:

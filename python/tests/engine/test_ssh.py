@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bluefleet.engine import Deadlines, Endpoint, Engine, EngineTimeout, EngineUnreachable, Happened
+from bluefleet.engine import Deadlines, Endpoint, Engine, EngineTimeout, EngineUnreachable, Happened, OwnFault
 from real_engine import SOCKET
 
 QUICK = Deadlines(connect=0.2, answer=0.3)
@@ -132,7 +132,7 @@ def test_an_ssh_that_ends_is_an_engine_that_can_t_be_reached(ssh: Callable[[str]
 
 def test_where_there_is_no_ssh_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EngineUnreachable, match="no program ssh"):
+    with pytest.raises(OwnFault, match="no program ssh"):
         asyncio.run(ask())
 
 

@@ -30,7 +30,9 @@ from bluefleet.engine._errors import (
     EngineUnreachable,
     ImageMissing,
     NameTaken,
+    OwnFault,
 )
+from bluefleet.engine._own_faults import own_fault
 from bluefleet.engine._ssh import SshAdapter
 from bluefleet.engine._ssh_words import SshEnded, ssh_error
 from bluefleet.engine._trust import TrustingAdapter
@@ -205,9 +207,10 @@ def _frames(response: requests.Response) -> Iterator[tuple[int, bytes]]:
 
 
 def _lines(response: requests.Response) -> Iterator[bytes]:
-    yield b""
     rest = b""
+    # Whoever listens may be gone after the first line already.
     with closing(response), _in_requests_words():
+        yield b""
         for chunk in response.raw.stream():
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (line for line in lines if line.strip())
@@ -286,6 +289,9 @@ def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
     node, where = endpoint.node, endpoint.url
     if isinstance(error, APIError):
         return _answered(node, f"{tried} at {where}", error)
+    own = next(filter(None, map(own_fault, _causes(error))), None)
+    if own is not None:
+        return OwnFault(node, f"{tried} at {where}", *own)
     ended = _cause(error, SshEnded)
     if ended is not None:
         return ssh_error(endpoint, f"{tried} at {where}", ended.words)
@@ -329,17 +335,20 @@ def _answered(node: str, tried: str, error: APIError) -> EngineError:
 
 
 def _cause(error: BaseException, kind: type[_E]) -> _E | None:
-    """The first error of `kind` that led to `error`; requests and urllib3 nest theirs in three different ways."""
+    """The first error of `kind` that led to `error`."""
+    return next((one for one in _causes(error) if isinstance(one, kind)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """It and all that led to it; requests and urllib3 nest theirs in three different ways."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:
         candidate = waiting.pop(0)
-        if isinstance(candidate, kind):
-            return candidate
         if isinstance(candidate, BaseException) and id(candidate) not in seen:
+            yield candidate
             seen.add(id(candidate))
             waiting += [candidate.__cause__, candidate.__context__, getattr(candidate, "reason", None), *candidate.args]
-    return None
 
 
 _TLS_WORDS = {
@@ -358,8 +367,6 @@ def _tls_words(error: ssl.SSLError) -> str:
 
 
 def _plain_words(error: Exception) -> str:
-    if _cause(error, FileNotFoundError) is not None:
-        return "this machine has no program ssh"
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "nothing answers at that address"
     if _cause(error, socket.gaierror) is not None:

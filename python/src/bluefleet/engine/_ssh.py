@@ -20,7 +20,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.response import HTTPResponse
 
-from bluefleet.engine._ssh_words import SshEnded
+from bluefleet.engine._ssh_words import SshEnded, SshMissing
 
 # Seconds between two signs of life that ssh asks for; after the third that is missing it ends.
 _SIGN_OF_LIFE = 5
@@ -90,8 +90,10 @@ class _Link(socket.socket):
                 link.process = subprocess.Popen(
                     command, stdin=its.fileno(), stdout=its.fileno(), stderr=link._said, start_new_session=True
                 )
-            except OSError:
+            except OSError as error:
                 link.close()
+                if isinstance(error, FileNotFoundError):
+                    raise SshMissing from error
                 raise
         return link
 
@@ -117,18 +119,19 @@ class _Link(socket.socket):
 
 class _Connection(HTTPConnection):
     pool: "_Pool"
-    link: _Link
 
     def connect(self) -> None:
-        self.sock = self.link = self.pool.dial()
+        self.sock = self.pool.dial()
         self.sock.settimeout(self.timeout)
 
     def getresponse(self) -> HTTPResponse:  # pyright: ignore[reportIncompatibleMethodOverride]
+        link = cast("_Link", self.sock)
         try:
             return super().getresponse()
         except ConnectionError as error:
-            self.close()
-            raise SshEnded(self.link.words) from error
+            # Its words are whole when it has ended.
+            link.end()
+            raise SshEnded(link.words) from error
 
 
 class _Pool(HTTPConnectionPool):

@@ -15,6 +15,10 @@ class SshEnded(ConnectionResetError):
         self.words = words
 
 
+class SshMissing(OSError):
+    """This machine has no such program."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     said: str

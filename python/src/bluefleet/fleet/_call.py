@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,29 @@ def recorded(settings: Settings, call: Call, targets: Sequence[str], **options: 
         history.end(state, entry, result, [*record.detail, str(error) or type(error).__name__])
         raise
     history.end(state, entry, "ok" if record.ok else "failed", record.detail)
+
+
+@asynccontextmanager
+async def recorded_beside(
+    settings: Settings, call: Call, targets: Sequence[str], **options: Any
+) -> AsyncGenerator[Record, None]:
+    """`recorded` in a loop that others share: only its caller waits for the state file. Raises StateUnusable."""
+    note = recorded(settings, call, targets, **options)
+    beginning = asyncio.create_task(asyncio.to_thread(note.__enter__))
+    try:
+        record = await asyncio.shield(beginning)
+    except asyncio.CancelledError as error:
+        # What has begun there must be ended.
+        await asyncio.wait([beginning])
+        if beginning.exception() is None:
+            await asyncio.to_thread(note.__exit__, type(error), error, None)
+        raise
+    try:
+        yield record
+    except BaseException as error:
+        await asyncio.to_thread(note.__exit__, type(error), error, None)
+        raise
+    await asyncio.to_thread(note.__exit__, None, None, None)
 
 
 async def each_node(

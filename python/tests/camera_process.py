@@ -118,6 +118,15 @@ class Client:
             ):
                 return found
 
+    def until(self, number: int, code: str) -> None:
+        """Wait for a reply with that code to command ``number``."""
+        while True:
+            line = self._file.readline()
+            assert line, "the actor closed the connection"
+            header = json.loads(line)["header"]
+            if (header["command_id"], header["message_code"]) == (number, code):
+                return
+
     def ask(self, command: str) -> tuple[str, dict[str, Any]]:
         """The code a command ended with, and every keyword of its own replies."""
         number = self.send(command)

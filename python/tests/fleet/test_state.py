@@ -12,6 +12,8 @@ import pytest
 from bluefleet.fleet import Override, Overrides, State, StateUnusable, caller, history
 from bluefleet.fleet._overrides import put, remove
 
+_NOW = datetime.now(UTC).isoformat()
+
 
 @pytest.fixture
 def state(tmp_path: Path) -> State:
@@ -190,6 +192,18 @@ def test_history_tells_what_came_of_it_and_what_never_ended(state: State) -> Non
         ["node1/cam1: it is gone"],
         {"reason": "dust"},
     )
+
+
+def test_what_can_t_be_printed_is_shown_as_what_it_is(state: State) -> None:
+    wipes = "gone\x1b[2J\u202e\n"
+    entry = history.begin(state, "ada", "stop", ["node1/cam"], {"reason": wipes, "command": [wipes]})
+    history.end(state, entry, "failed", [wipes])
+    with state.writing() as connection:
+        connection.execute("INSERT INTO override VALUES ('node1', '', 'cordoned', '', 'ada', ?, ?)", (wipes, _NOW))
+    (found,) = history.entries(state)
+    assert found.detail == [r"gone\x1b[2J\u202e\n"]
+    assert found.options == {"reason": found.detail[0], "command": found.detail}
+    assert [one.reason for one in Overrides.now(state).all] == found.detail
 
 
 def test_history_of_a_person_is_that_of_every_door(state: State) -> None:

@@ -115,6 +115,31 @@ def test_the_declared_stop_command_comes_first_and_its_failure_is_told(
     assert seen.ids() == {}
 
 
+def test_what_was_done_on_a_node_before_an_interrupt_stands_in_history(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    long = sleeper(f"{word}-b", stop_command=[PARK, "-c", "sleep 60"], stop_grace_seconds=60)
+    site = make_site({"node1": [sleeper(f"{word}-a"), long]})
+    applied(site, settings)
+    call = Call("restart", who="ada")
+
+    async def interrupted() -> None:
+        whole = asyncio.create_task(operate(site, settings, "restart", select(site), call))
+        async with asyncio.timeout(30):
+            while not call.over:
+                await asyncio.sleep(0.01)
+        whole.cancel()
+        await asyncio.wait([whole])
+
+    asyncio.run(interrupted())
+    latest = history.entries(State(settings.state_file))[0]
+    assert (latest.verb, latest.result) == ("restart", "interrupted")
+    assert latest.detail[:2] == [
+        f"node1/{word}-a: restart done",
+        "node1: interrupted; something may be half done",
+    ]
+
+
 def test_restart_keeps_the_container_and_kill_waits_for_nothing(
     make_site: MakeSite, settings: Settings, seen: Seen, word: str
 ) -> None:

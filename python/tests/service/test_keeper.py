@@ -128,6 +128,44 @@ def test_what_nobody_foresaw_of_one_node_ends_neither_the_service_nor_the_looks_
     at_work(made, claims)
 
 
+@pytest.mark.parametrize(
+    ("part", "tried"),
+    [
+        ("look_beside", "look at the queue and the sinks"),
+        ("_stamp", "look at what operators did"),
+        ("history.prune", "forget old history"),
+    ],
+)
+def test_what_nobody_foresaw_of_the_whole_site_is_told_and_tried_again(
+    tmp_path: Path, nodes: Nodes, monkeypatch: pytest.MonkeyPatch, part: str, tried: str
+) -> None:
+    made = keeper(site("node1"), tmp_path, nodes)
+    asked: list[object] = []
+    strange = True
+    where, name = (keeping.history, "prune") if part == "history.prune" else (keeping, part)
+    real = getattr(where, name)
+
+    def ask(*words: Any, **options: Any) -> Any:
+        asked.append(words)
+        if strange:
+            raise RuntimeError("nobody foresaw this")
+        return real(*words, **options)
+
+    monkeypatch.setattr(where, name, ask)
+
+    async def claims() -> None:
+        nonlocal strange
+        await until(lambda: len(asked) > 2)
+        assert made.problems == [f"{tried}: RuntimeError: nobody foresaw this"]
+        assert f'bluefleet_service_failures_total{{what="site: {tried}"}}' in made._meters.text().decode()
+        before = nodes.looked["node1"]
+        await until(lambda: nodes.looked["node1"] > before)
+        strange = False
+        await until(lambda: not made.problems)
+
+    at_work(made, claims)
+
+
 def test_a_long_verb_is_told_when_it_ends_however_much_was_done_meanwhile(tmp_path: Path, nodes: Nodes) -> None:
     events = Events()
     told: list[tuple[int, str]] = []

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -73,17 +74,19 @@ async def reconnect(
     selection = await _chosen(command, fleet, names, category)
     if not selection.chosen:
         raise CommandFailed("No node is enabled")
-    report = await apply(
+    work = partial(
+        apply,
         fleet.site(),
         fleet.settings,
         check=False,
         interrupt_runs=interrupt_runs,
-        progress=lambda line: command.debug(text=line),
+        progress=fleet.progress(command.debug),
         chosen=selection,
         force=force,
         who=fleet.call("apply", command).who,
         deadline=fleet.actor.reconnect_seconds,
     )
+    report = await fleet.do(work)
     _tell(command, (said for node in report.nodes for said in _words_of(node)))
     await _report_status(command, fleet, selection)
     failed = _failed(report.nodes)
@@ -124,9 +127,9 @@ async def reboot_(
         deadline=fleet.actor.reboot_seconds,
         interrupt_runs=interrupt_runs,
         reason=reason,
-        progress=lambda line: command.info(text=line),
+        progress=fleet.progress(command.info),
     )
-    report = await reboot(fleet.site(), fleet.settings, selection, call)
+    report = await fleet.do(partial(reboot, fleet.site(), fleet.settings, selection, call))
     _tell(command, (said for node in report.nodes for said in _words_of(node)))
     await _report_status(command, fleet, selection)
     failed = _failed(report.nodes)
@@ -207,7 +210,8 @@ async def _mark(
         raise CommandFailed("Name nodes, or say --all")
     site = fleet.site()
     call = fleet.call(verb, command, deadline=fleet.actor.mark_seconds, reason=reason)
-    report = await {"enable": enable, "disable": disable}[verb](site, fleet.settings, select(site, nodes), call)
+    mark = {"enable": enable, "disable": disable}[verb]
+    report = await fleet.do(partial(mark, site, fleet.settings, select(site, nodes), call))
     _tell(command, (said for node in report.nodes for said in _words_of(node)))
     failed = _failed(report.nodes)
     if failed:
@@ -226,7 +230,7 @@ async def _chosen(command: Any, fleet: Fleet, names: str | None, category: str |
 async def _report_status(command: Any, fleet: Fleet, selection: Selection) -> None:
     site, seconds = fleet.site(), fleet.actor.node_seconds
     seen, volumes = await asyncio.gather(
-        status(site, fleet.settings, deadline=seconds, chosen=selection),
+        fleet.do(partial(status, site, fleet.settings, deadline=seconds, chosen=selection)),
         volumes_report(site, fleet.settings, selection, deadline=seconds),
     )
     nodes = {node.name: node for node in seen.nodes}

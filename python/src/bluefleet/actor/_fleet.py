@@ -1,9 +1,11 @@
 """What commands of the actor are done with: the site as it is declared now, what of it is enabled, who asks."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from bluefleet.actor._settings import ActorSettings
 from bluefleet.fleet import (
@@ -16,10 +18,13 @@ from bluefleet.fleet import (
     Settings,
     State,
     actor_targets,
+    in_own_loop,
     select,
 )
 from bluefleet.model import Site
 from bluefleet.site_file import load_site
+
+_T = TypeVar("_T")
 
 
 class CommandFailed(Exception):
@@ -69,6 +74,22 @@ class Fleet:
     def call(self, verb: str, command: Any, **bounds: Any) -> Call:
         """A call of a verb by whoever sent the command; what the actor does by itself is the actor's."""
         return Call(verb, who=getattr(command.transport, "who", "") or self.actor.name, **bounds)
+
+    @staticmethod
+    async def do(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Do what asks engines and writes history: not in the loop in which other commands are answered."""
+        return await in_own_loop(work, with_caller=True)
+
+    @staticmethod
+    def progress(tell: Callable[..., Any]) -> Callable[[str], None]:
+        """Tell a client how work goes on, from where it is done; a loop that has ended hears nothing more."""
+        loop = asyncio.get_running_loop()
+
+        def line(text: str) -> None:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(partial(tell, text=text))
+
+        return line
 
     async def enabled_nodes(self) -> list[str]:
         """The nodes in use."""

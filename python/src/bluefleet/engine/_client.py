@@ -30,8 +30,11 @@ from bluefleet.engine._errors import (
     EngineUnreachable,
     ImageMissing,
     NameTaken,
+    OwnFault,
 )
+from bluefleet.engine._own_faults import own_fault
 from bluefleet.engine._ssh import SshAdapter
+from bluefleet.engine._ssh_words import SshEnded, ssh_error
 from bluefleet.engine._trust import TrustingAdapter
 
 # What the oldest supported engine (Debian 12's 20.10) speaks; the answer to the first question tells what both speak.
@@ -204,9 +207,10 @@ def _frames(response: requests.Response) -> Iterator[tuple[int, bytes]]:
 
 
 def _lines(response: requests.Response) -> Iterator[bytes]:
-    yield b""
     rest = b""
+    # Whoever listens may be gone after the first line already.
     with closing(response), _in_requests_words():
+        yield b""
         for chunk in response.raw.stream():
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (line for line in lines if line.strip())
@@ -285,6 +289,12 @@ def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
     node, where = endpoint.node, endpoint.url
     if isinstance(error, APIError):
         return _answered(node, f"{tried} at {where}", error)
+    own = next(filter(None, map(own_fault, _causes(error))), None)
+    if own is not None:
+        return OwnFault(node, f"{tried} at {where}", *own)
+    ended = _cause(error, SshEnded)
+    if ended is not None:
+        return ssh_error(endpoint, f"{tried} at {where}", ended.words)
     refusal = _cause(error, ssl.SSLError)
     if refusal is not None:
         return EngineRefused(
@@ -306,7 +316,7 @@ def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
     return EngineUnreachable(
         node,
         f"{tried} at {where}",
-        _ssh_words(error) if where.startswith("ssh:") else _plain_words(error),
+        _plain_words(error),
         f"Check that {node} is switched on and its engine runs (`systemctl status docker`)",
     )
 
@@ -325,17 +335,20 @@ def _answered(node: str, tried: str, error: APIError) -> EngineError:
 
 
 def _cause(error: BaseException, kind: type[_E]) -> _E | None:
-    """The first error of `kind` that led to `error`; requests and urllib3 nest theirs in three different ways."""
+    """The first error of `kind` that led to `error`."""
+    return next((one for one in _causes(error) if isinstance(one, kind)), None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """It and all that led to it; requests and urllib3 nest theirs in three different ways."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:
         candidate = waiting.pop(0)
-        if isinstance(candidate, kind):
-            return candidate
         if isinstance(candidate, BaseException) and id(candidate) not in seen:
+            yield candidate
             seen.add(id(candidate))
             waiting += [candidate.__cause__, candidate.__context__, getattr(candidate, "reason", None), *candidate.args]
-    return None
 
 
 _TLS_WORDS = {
@@ -351,15 +364,6 @@ def _tls_words(error: ssl.SSLError) -> str:
         return f"the engine's certificate was refused: {error.verify_message}"
     reason = error.reason or str(error)
     return next((words for key, words in _TLS_WORDS.items() if key in reason), f"TLS failed: {reason}")
-
-
-def _ssh_words(error: Exception) -> str:
-    """ssh tells people why on stderr, and programs only that it ended."""
-    if _cause(error, ConnectionResetError) is not None:
-        return "ssh ended: no host, no login or no engine there; its own words are on stderr"
-    if _cause(error, FileNotFoundError) is not None:
-        return "this machine has no program ssh"
-    return _plain_words(error)
 
 
 def _plain_words(error: Exception) -> str:

@@ -19,6 +19,10 @@ class EngineUnreachable(EngineError):
     """Nothing answers at the engine's address."""
 
 
+class OwnFault(EngineError):
+    """This machine could not ask or keep the answer: file descriptors, memory, disk, route. The node may be well."""
+
+
 class EngineRefused(EngineError):
     """The engine or this side refused the other's certificate, key or login."""
 

@@ -12,17 +12,22 @@ import threading
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
+from urllib3.response import HTTPResponse
+
+from bluefleet.engine._ssh_words import SshEnded, SshMissing
 
 # Seconds between two signs of life that ssh asks for; after the third that is missing it ends.
 _SIGN_OF_LIFE = 5
 # Seconds that ssh has to end by itself when it is told to.
 _LEAVE = 0.2
+# Bytes of what ssh says that are of interest.
+_WORDS = 4096
 _DIAL = "docker system dial-stdio"
 
 
@@ -70,6 +75,9 @@ class _Link(socket.socket):
     """Our end. The process ends when the last who reads or writes here has closed it, as a TCP connection does."""
 
     process: subprocess.Popen[bytes] | None = None
+    # What it says to people, in memory: a pipe that nobody reads would stop it.
+    _said: BinaryIO | None = None
+    words = ""
 
     @classmethod
     def of(cls, command: Sequence[str]) -> "_Link":
@@ -77,12 +85,15 @@ class _Link(socket.socket):
         link = cls(fileno=ours.detach())
         with its:
             try:
+                link._said = os.fdopen(os.memfd_create("ssh"), "rb")
                 # A session of its own: Ctrl-C is for this program, which ends what it began.
                 link.process = subprocess.Popen(
-                    command, stdin=its.fileno(), stdout=its.fileno(), start_new_session=True
+                    command, stdin=its.fileno(), stdout=its.fileno(), stderr=link._said, start_new_session=True
                 )
-            except OSError:
+            except OSError as error:
                 link.close()
+                if isinstance(error, FileNotFoundError):
+                    raise SshMissing from error
                 raise
         return link
 
@@ -92,14 +103,18 @@ class _Link(socket.socket):
         self.end()
 
     def end(self) -> None:
-        """End the process, and what it started."""
+        """End the process, and what it started; `words` is what it said."""
         for word in (signal.SIGTERM, signal.SIGKILL):
             if self.process is None or self.process.poll() is not None:
-                return
+                break
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, word)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_LEAVE)
+        said, self._said = self._said, None
+        if said is not None:
+            with said:
+                self.words = os.pread(said.fileno(), _WORDS, 0).decode(errors="replace")
 
 
 class _Connection(HTTPConnection):
@@ -108,6 +123,15 @@ class _Connection(HTTPConnection):
     def connect(self) -> None:
         self.sock = self.pool.dial()
         self.sock.settimeout(self.timeout)
+
+    def getresponse(self) -> HTTPResponse:  # pyright: ignore[reportIncompatibleMethodOverride]
+        link = cast("_Link", self.sock)
+        try:
+            return super().getresponse()
+        except ConnectionError as error:
+            # Its words are whole when it has ended.
+            link.end()
+            raise SshEnded(link.words) from error
 
 
 class _Pool(HTTPConnectionPool):

@@ -24,9 +24,10 @@ from bluefleet.fleet._marks import clear, cordon, disable, enable, simulate
 from bluefleet.fleet._operate import OperationVerb, operate
 from bluefleet.fleet._orphans import orphans, orphans_named
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
+from bluefleet.fleet._own_loop import in_own_loop
 from bluefleet.fleet._plan import Step, drift, plan
 from bluefleet.fleet._reboot import Soft, SoftFailed, reboot
-from bluefleet.fleet._reconcile import SERVICE, Reconciled, Reconciler, in_own_loop
+from bluefleet.fleet._reconcile import SERVICE, Reconciled, Reconciler
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
     ApplyReport,

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from bluefleet.engine import EngineError
 from bluefleet.fleet import _history as history
 from bluefleet.fleet._lock import NodeBusy, node_lock
 from bluefleet.fleet._pace import at_pace
-from bluefleet.fleet._report import NodeResult
+from bluefleet.fleet._report import NodeResult, StepResult
 from bluefleet.fleet._selection import Chosen, Selection
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
@@ -39,6 +39,8 @@ class Call:
     # How long a started instance may take to be healthy before it counts as failed.
     healthy_within: float = 90.0
     progress: Progress = _quiet
+    # Each step that is over, with its node: what is known of work that does not come to its end.
+    over: list[tuple[str, StepResult]] = field(default_factory=list[tuple[str, StepResult]], compare=False)
 
     def tell(self, line: str) -> None:
         """Tell the progress; that nobody listens any more ends no work in the middle."""
@@ -58,9 +60,13 @@ class Record:
         """Note what happened on a node."""
         self.ok = self.ok and node.ok
         self.detail += [f"{node.name}: {words}" for words in (node.done, node.error) if words]
-        for step in node.steps:
+        self.steps(node.name, node.steps)
+
+    def steps(self, node: str, steps: Iterable[StepResult]) -> None:
+        """Note what happened to instances of a node."""
+        for step in steps:
             words = f": {step.detail}" if step.detail else ""
-            self.detail.append(f"{node.name}/{step.instance}: {step.action} {step.outcome}{words}")
+            self.detail.append(f"{node}/{step.instance}: {step.action} {step.outcome}{words}")
 
 
 @contextmanager
@@ -82,6 +88,29 @@ def recorded(settings: Settings, call: Call, targets: Sequence[str], **options: 
     history.end(state, entry, "ok" if record.ok else "failed", record.detail)
 
 
+@asynccontextmanager
+async def recorded_beside(
+    settings: Settings, call: Call, targets: Sequence[str], **options: Any
+) -> AsyncGenerator[Record, None]:
+    """`recorded` in a loop that others share: only its caller waits for the state file. Raises StateUnusable."""
+    note = recorded(settings, call, targets, **options)
+    beginning = asyncio.create_task(asyncio.to_thread(note.__enter__))
+    try:
+        record = await asyncio.shield(beginning)
+    except asyncio.CancelledError as error:
+        # What has begun there must be ended.
+        await asyncio.wait([beginning])
+        if beginning.exception() is None:
+            await asyncio.to_thread(note.__exit__, type(error), error, None)
+        raise
+    try:
+        yield record
+    except BaseException as error:
+        await asyncio.to_thread(note.__exit__, type(error), error, None)
+        raise
+    await asyncio.to_thread(note.__exit__, None, None, None)
+
+
 async def each_node(
     selection: Selection,
     settings: Settings,
@@ -95,6 +124,11 @@ async def each_node(
 
     The deadline is for the work: the wait for another operator is not part of it.
     """
+
+    before = len(call.over)
+
+    def over_since(name: str) -> list[StepResult]:
+        return [step for node, step in call.over[before:] if node == name]
 
     async def timed(chosen: Chosen) -> NodeResult:
         async with asyncio.timeout(call.deadline):
@@ -119,6 +153,7 @@ async def each_node(
                 name=name,
                 error=f"not done within {call.deadline:g} s; something may be half done",
                 remedy=f"`bluefleet apply {name}` finishes it",
+                steps=over_since(name),
             )
         except StateUnusable:
             # Without the file of overrides nobody knows what is wanted, on any node.
@@ -129,12 +164,14 @@ async def each_node(
                 name=name,
                 error=f"unexpected {type(error).__name__}: {error}; something may be half done",
                 remedy=f"This is a defect of bluefleet: report it. `bluefleet status {name}` shows how the node is",
+                steps=over_since(name),
             )
 
     async def noted(chosen: Chosen) -> NodeResult:
         try:
             found = await one(chosen)
         except asyncio.CancelledError:
+            record.steps(chosen.node.name, over_since(chosen.node.name))
             record.detail.append(f"{chosen.node.name}: interrupted; something may be half done")
             raise
         record.node(found)

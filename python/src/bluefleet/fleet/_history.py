@@ -5,10 +5,11 @@ import os
 import pwd
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from bluefleet.fleet._shown import Shown, shown_all
 from bluefleet.fleet._state import State
 
 # Unfinished: it is at work, or ended without a word (killed, or the manager lost power).
@@ -23,12 +24,12 @@ class HistoryEntry(BaseModel):
     id: int
     began: datetime
     ended: datetime | None
-    who: str
-    verb: str
-    targets: list[str] = Field(description="node, or node/instance")
-    options: dict[str, Any]
+    who: Shown
+    verb: Shown
+    targets: list[Shown] = Field(description="node, or node/instance")
+    options: Annotated[dict[str, Any], AfterValidator(shown_all)]
     result: Result
-    detail: list[str] = Field(description="What happened to each target, in words")
+    detail: list[Shown] = Field(description="What happened to each target, in words")
 
     @field_validator("targets", "options", "detail", mode="before")
     @classmethod

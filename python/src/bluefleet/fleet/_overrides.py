@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bluefleet.engine import ContainerSpec
 from bluefleet.fleet._applied import specs
+from bluefleet.fleet._shown import Shown
 from bluefleet.fleet._state import State
 
 OverrideKind: TypeAlias = Literal["stopped", "disabled", "cordoned", "pinned", "rolled-back", "simulated"]
@@ -29,8 +30,8 @@ class Override(BaseModel):
         default="",
         description="Of pinned: the image's reference with its digest; of rolled-back: the sha256 of the spec",
     )
-    who: str
-    reason: str = ""
+    who: Shown
+    reason: Shown = ""
     since: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     @property

@@ -5,13 +5,10 @@ gives up after a while. What runs but differs from what is declared is left to `
 """
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 
 from bluefleet.engine import SPEC_LABEL, Container, Deadlines, Engine, EngineError
 from bluefleet.fleet import _history as history
@@ -21,6 +18,7 @@ from bluefleet.fleet._call import Call, Record, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
 from bluefleet.fleet._overrides import Overrides
+from bluefleet.fleet._own_loop import in_own_loop
 from bluefleet.fleet._plan import Step, plan
 from bluefleet.fleet._render import endpoint, registry_login
 from bluefleet.fleet._render import selection as labels_of
@@ -40,8 +38,6 @@ _MEND = 900.0
 # Seconds for a pull while the node is locked: it was tried before that, with patience.
 _PULL_LOCKED = 30.0
 _ENDED = {"created", "exited", "dead", "paused"}
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,24 +263,3 @@ def wrong(one: Desired, container: Container | None) -> Step | None:
     if container.running and container.health == "unhealthy":
         return Step("restart", name, "its health check fails", container=container)
     return None
-
-
-async def in_own_loop(work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-    """Run it in a thread with an event loop of its own: what blocks there, blocks there.
-
-    When the process ends meanwhile the thread ends with it, and history has an entry that is unfinished.
-    """
-    answer: Future[_T] = Future()
-    # From here on it can't be cancelled: who does not wait any more leaves it to its end.
-    answer.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            result = asyncio.run(work())
-        except BaseException as error:  # noqa: BLE001 (carried to the caller, who sees it raised)
-            answer.set_exception(error)
-        else:
-            answer.set_result(result)
-
-    threading.Thread(target=run, daemon=True, name="fleet-work").start()
-    return await asyncio.wrap_future(answer)

@@ -88,7 +88,9 @@ class Steps:
 
         async def one(step: Step) -> StepResult:
             async with room:
-                return await self._one(engine, images, step)
+                found = await self._one(engine, images, step)
+                self._call.over.append((self._node.name, found))
+                return found
 
         return await all_ended(one(step) for step in steps)
 

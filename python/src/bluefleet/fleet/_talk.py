@@ -19,7 +19,7 @@ from bluefleet.fleet._actor_wire import (
     Reply,
     check_command,
 )
-from bluefleet.fleet._call import Call, Record, recorded
+from bluefleet.fleet._call import Call, Record, recorded_beside
 from bluefleet.fleet._overrides import Overrides
 from bluefleet.fleet._selection import Selection
 from bluefleet.fleet._settings import Settings
@@ -191,7 +191,8 @@ async def talk(
     async with AsyncExitStack() as stack:
         record = Record()
         if noted is not None:
-            record = stack.enter_context(recorded(*noted, [target.label for target in targets], command=words))
+            labels = [target.label for target in targets]
+            record = await stack.enter_async_context(recorded_beside(*noted, labels, command=words))
         using = links or await stack.enter_async_context(ActorLinks())
         found = await asyncio.gather(*(_ask(using, target, words, deadline, heard) for target in targets))
         results = sorted(found, key=lambda result: (result.ok, result.node, result.instance))

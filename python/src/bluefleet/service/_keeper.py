@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -135,9 +135,9 @@ class Keeper:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
         async with asyncio.TaskGroup() as group:
             self._begin(group)
-            group.create_task(self._round())
-            group.create_task(self._operators(group))
-            group.create_task(self._prune())
+            group.create_task(self._steadily("look at the queue and the sinks", self._round, self._chosen.period))
+            group.create_task(self._steadily("look at what operators did", lambda: self._operators(group), _OPERATORS))
+            group.create_task(self._steadily("forget old history", self._prune, _DAY))
 
     def _begin(self, group: asyncio.TaskGroup) -> None:
         """Look after the nodes of the site as it is declared now."""
@@ -150,6 +150,21 @@ class Keeper:
             self._trouble(what, "")
         self._tasks = {node.name: group.create_task(self._node(node)) for node in self.site.nodes}
         self._all_looked()
+
+    async def _steadily(self, tried: str, work: Callable[[], Awaitable[None]], every: float) -> None:
+        """Do what concerns the site as a whole again and again, `every` seconds; no failure of it ends the service."""
+        pause = _STRANGE
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 (what nobody foresaw here is no node's trouble)
+                self._unforeseen(f"site: {tried}", tried, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _STRANGE_AT_MOST)
+            else:
+                self._trouble(f"site: {tried}", "")
+                pause = _STRANGE
+                await asyncio.sleep(every)
 
     async def _node(self, node: Node) -> None:
         async with asyncio.TaskGroup() as group:
@@ -202,13 +217,19 @@ class Keeper:
         if error is None:
             self._trouble(what, "")
             return
-        words = f"{node.name}: {tried}: {type(error).__name__}: {error}"
-        if self._problems.get(what) != words:
-            logger.error("%s", words, exc_info=error)
-            self._problems[what] = words
+        words = self._unforeseen(what, f"{node.name}: {tried}", error)
         if tried == "look after it":
             # What was seen before it is no longer known to be so.
             self._tell(Reconciled(_unseen(node, words, "`journalctl -u bluefleet-fleet` on the manager says more")))
+
+    def _unforeseen(self, what: str, tried: str, error: Exception) -> str:
+        """Log it, once, with where it came from, and show it as long as it is so; returns it in words."""
+        words = f"{tried}: {type(error).__name__}: {error}"
+        self._meters.failed(what)
+        if self._problems.get(what) != words:
+            logger.error("%s", words, exc_info=error)
+            self._problems[what] = words
+        return words
 
     async def _until(self, wake: asyncio.Event, due: datetime | None) -> None:
         """Until the period is over, something is due or somebody wakes it."""
@@ -244,30 +265,27 @@ class Keeper:
 
     async def _round(self) -> None:
         """What concerns the site as a whole: its queue, its sinks."""
-        while True:
-            found = await look_beside(self.site, self._settings, deadline=self._chosen.deadline)
-            before, self._beside = self._beside, found
-            self._beat = time.monotonic()
-            if _standing(before) != _standing(found):
-                data = {
-                    "devices": found.devices.model_dump(mode="json"),
-                    "documents": [one.model_dump(mode="json") for one in found.documents],
-                    "queue": found.queue and found.queue.model_dump(mode="json"),
-                }
-                self._events.tell("site", data)
-            await asyncio.sleep(self._chosen.period)
+        found = await look_beside(self.site, self._settings, deadline=self._chosen.deadline)
+        before, self._beside = self._beside, found
+        self._beat = time.monotonic()
+        if _standing(before) != _standing(found):
+            data = {
+                "devices": found.devices.model_dump(mode="json"),
+                "documents": [one.model_dump(mode="json") for one in found.documents],
+                "queue": found.queue and found.queue.model_dump(mode="json"),
+            }
+            self._events.tell("site", data)
 
     async def _operators(self, group: asyncio.TaskGroup) -> None:
         """What operators did through any door, and what is declared anew."""
-        while True:
-            try:
-                await self._history()
-            except StateUnusable as error:
-                self._state_trouble(error)
-            if (stamp := _stamp(self._settings)) != self._stamp:
-                self._stamp = stamp
-                self._declared_anew(group)
-            await asyncio.sleep(_OPERATORS)
+        try:
+            await self._history()
+        except StateUnusable as error:
+            self._state_trouble(error)
+        # Before it is read: what is written meanwhile is read again.
+        if (stamp := _stamp(self._settings)) != self._stamp:
+            self._declared_anew(group)
+            self._stamp = stamp
 
     async def _history(self) -> None:
         self._overrides = await asyncio.to_thread(Overrides.now, self._state)
@@ -303,16 +321,14 @@ class Keeper:
             self._begin(group)
 
     async def _prune(self) -> None:
-        while True:
-            before = datetime.now(UTC) - timedelta(days=self._chosen.history_days)
-            try:
-                pruned = await asyncio.to_thread(history.prune, self._state, before)
-            except StateUnusable as error:
-                logger.warning("history is not pruned: %s", error)
-            else:
-                if pruned:
-                    logger.info("history: %d entries were older than %g days", pruned, self._chosen.history_days)
-            await asyncio.sleep(_DAY)
+        before = datetime.now(UTC) - timedelta(days=self._chosen.history_days)
+        try:
+            pruned = await asyncio.to_thread(history.prune, self._state, before)
+        except StateUnusable as error:
+            logger.warning("history is not pruned: %s", error)
+        else:
+            if pruned:
+                logger.info("history: %d entries were older than %g days", pruned, self._chosen.history_days)
 
     def _state_trouble(self, error: StateUnusable | None) -> None:
         self._trouble("state", f"{error}. Nothing is mended meanwhile. {error.remedy}" if error else "")

@@ -33,6 +33,16 @@ class Meters:
         self._gave_up = Counter(
             "bluefleet_give_ups", "Instances that the service gave up", ["node", "instance"], registry=self._registry
         )
+        self._failures = Counter(
+            "bluefleet_service_failures",
+            "What the service did not come through with, for reasons that nobody foresaw",
+            ["what"],
+            registry=self._registry,
+        )
+
+    def failed(self, what: str) -> None:
+        """A part of the service's own work failed; it is tried again."""
+        self._failures.labels(what).inc()
 
     def looked(self, node: str, seconds: float, found: Reconciled) -> None:
         """One look is over."""

@@ -136,7 +136,7 @@ def series_on(
     client = httpx.Client(base_url="https://site", transport=httpx.MockTransport(stand_in.answer))
     queue, stored = Queue(client, "manager", MARK), Runs(client, "data")
     found = Examples(queue, stored, lambda: None, ("manager", "data"), site(*nodes), keep_open=keep_open)
-    return found.run(lambda stage, _, __: told(stage))
+    return found.run(lambda stage, *_: told(stage))
 
 
 def interrupt_at(words: str) -> Callable[[str], None]:

@@ -111,9 +111,9 @@ class Stages:
         )
         self._task = self.bar.add_task("", total=total)
 
-    def show(self, stage: str, done: int | None = None, total: int | None = None) -> None:
-        """What is done now, and how much of it."""
+    def show(self, stage: str, done: int | None = None, total: int | None = None, how: str = "") -> None:
+        """What is done now, how much of all, and how far this is."""
         if not self._console.is_terminal and self._last != stage:
             self._console.print(stage)
         self._last = stage
-        self.bar.update(self._task, description=stage, completed=done or 0, total=total)
+        self.bar.update(self._task, description=f"{stage}: {how}" if how else stage, completed=done or 0, total=total)

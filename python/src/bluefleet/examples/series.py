@@ -23,8 +23,8 @@ STORED_DEADLINE = 60.0
 # Longer than what the queue says is old, and than it takes to begin the next plan.
 STOPPED_AFTER = 5.0
 
-# Told what is going on: the stage, how many plans are done of how many.
-Progress = Callable[[str, int, int], None]
+# Told what is going on: the stage, how many plans are done of how many, and how far the stage is.
+Progress = Callable[[str, int, int, str], None]
 
 
 class QueueBusy(Exception):
@@ -72,13 +72,13 @@ class Examples:
 
         However it ends, the queue is as it was; where it can't be made so, a note of the exception says why.
         """
-        progress("wait for the queue", 0, 0)
+        progress("wait for the queue", 0, 0, "")
         self._queue.wait_until_it_answers()
         self._refuse_busy()
         opens = not self._queue.status()["worker_environment_exists"]
         with self._as_it_was(opens and not self._keep_open, progress):
             self._queue.remove_ours()
-            self._queue.open_environment(lambda _: progress("open the environment", 0, 0))
+            self._queue.open_environment(lambda _: progress("open the environment", 0, 0, ""))
             return self._made(progress)
 
     @contextmanager
@@ -86,7 +86,7 @@ class Examples:
         try:
             yield
         except (KeyboardInterrupt, StageFailed) as error:
-            progress("take back what is queued", 0, 0)
+            progress("take back what is queued", 0, 0, "")
             try:
                 self._queue.end_ours()
                 self._close(closes, progress)
@@ -116,10 +116,11 @@ class Examples:
             self._queue.start("start the queue")
         outcomes: list[tuple[Example, Outcome]] = []
         for done, (example, item) in enumerate(queued):
-            outcome = self._ended(item, f"run {example.name}", lambda how, n=done: progress(how, n, len(queued)))
+            stage = f"run {example.name}"
+            outcome = self._ended(item, stage, lambda how, what=stage, n=done: progress(what, n, len(queued), how))
             self._must_complete(example.name, outcome)
             outcomes.append((example, outcome))
-        return self._read_back(outcomes, lambda how: progress(how, len(queued), len(queued)))
+        return self._read_back(outcomes, lambda how: progress("read back", len(queued), len(queued), how))
 
     def _ended(self, item: str, stage: str, tell: Callable[[str], None]) -> Outcome:
         """Wait for one plan; who pauses it may resume it."""
@@ -134,8 +135,7 @@ class Examples:
             if now > end:
                 raise self._failed(f"not finished after {PLAN_DEADLINE:g} s", stage)
             events = self._events()
-            how = "paused" if status["re_state"] == "paused" else f"{events} events" if events else ""
-            tell(f"{stage}: {how}" if how else stage)
+            tell("paused" if status["re_state"] == "paused" else f"{events} events" if events else "")
             time.sleep(POLL)
         return outcome
 
@@ -147,14 +147,16 @@ class Examples:
     def _read_back(self, outcomes: list[tuple[Example, Outcome]], tell: Callable[[str], None]) -> list[ExampleRun]:
         found: list[ExampleRun] = []
         for example, outcome in outcomes:
+            tell(example.name)
             for uid in outcome.run_uids:
-                stage = f"read {example.name} back"
-                stored = self._runs.wait_for(uid, STORED_DEADLINE, lambda how, what=stage: tell(f"{what} ({how})"))
+                stored = self._runs.wait_for(
+                    uid, STORED_DEADLINE, lambda how, name=example.name: tell(f"{name}, {how}")
+                )
                 points = len(stored.columns["seq_num"])
                 emitted = stored.stop["num_events"]["primary"]
                 if points != emitted:
                     what = f"run {uid} has {points} of its {emitted} events"
-                    raise StageFailed(what, stage=stage, host=self._data, pod="data", service="tiled-sink")
+                    raise StageFailed(what, stage="read back", host=self._data, pod="data", service="tiled-sink")
                 found.append(ExampleRun(example, uid, stored.start["scan_id"], points))
         return found
 
@@ -164,7 +166,7 @@ class Examples:
             return
         contents = self._queue.contents()
         if not contents.running and not contents.others:
-            self._queue.close_environment(lambda _: progress("close the environment", 0, 0))
+            self._queue.close_environment(lambda _: progress("close the environment", 0, 0, ""))
 
     def _failed(self, what: str, stage: str) -> StageFailed:
         return StageFailed(what, stage=stage, host=self._acquisition, pod="acquisition", service="re-manager")

@@ -6,11 +6,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from lab_door import ROOT, bluefleet
+from lab_door import BIN, ROOT, bluefleet
 from lab_queue import LabQueue
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -33,7 +31,7 @@ def test_varied_runs_are_made_and_the_environment_is_left_open() -> None:
 def test_ctrl_c_leaves_nothing_of_its_own_behind() -> None:
     queue = LabQueue()
     queue.open()
-    command = [str(Path(sys.executable).with_name("bluefleet")), "examples"]
+    command = [str(BIN / "bluefleet"), "examples"]
     asked = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -42,7 +40,7 @@ def test_ctrl_c_leaves_nothing_of_its_own_behind() -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    queue.wait(lambda status: status["running_item_uid"] is not None and status["items_in_queue"] > 2, "running", 60)
+    queue.wait(lambda status: status["running_item_uid"] is not None and status["items_in_queue"] > 2, "running", 120)
     asked.send_signal(signal.SIGINT)
     _, said = asked.communicate(timeout=90)
     assert asked.returncode == 1

@@ -125,6 +125,19 @@ def test_the_last_line_and_the_exit_code_agree_and_name_what_is_not_well(
     assert last.endswith(f"not well: {names}" if names else ", all well")
 
 
+def test_the_last_line_counts_what_operators_changed_for_a_while(say: Any) -> None:
+    stopped = [Override(node="node1", instance=name, kind="stopped", who="ada") for name in ("a", "b")]
+    disabled = Override(node="node2", kind="disabled", who="ada")
+    of_one = report(node("node1", instance("a", state="exited", overrides=stopped[:1])), node("node2"))
+    assert say(of_one).stdout.endswith("2 nodes, all well; 1 instance stopped by an override\n")
+    more = report(
+        node("node1", instance("a", overrides=stopped[:1]), instance("b", overrides=stopped[1:])),
+        # What is on a node has the node's, too.
+        node("node2", instance("c", overrides=[disabled]), overrides=[disabled]),
+    )
+    assert say(more).stdout.endswith("2 nodes, all well; 2 instances stopped, 1 node disabled by overrides\n")
+
+
 def test_a_plan_that_failed_is_shown_and_is_no_trouble_of_the_fleet(say: Any) -> None:
     done = say(report(queue=QueueStatus(state="idle", waiting=2, running="", failed=FAILED)))
     assert done.exit_code == 0

@@ -247,6 +247,19 @@ def test_a_closed_environment_loads_them_when_it_opens(
     assert queue.scripts == []
 
 
+def test_a_device_of_what_is_stopped_is_told_at_once(
+    make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
+) -> None:
+    queue.declared = {"axis"}
+    site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
+    applied(site, settings)
+    assert asyncio.run(operate(site, settings, "stop", select(site), Call("stop", who="ada", reason="dust"))).ok
+    (device,) = devices_report(site, settings, deadline=5).devices
+    # The worker has not noticed yet.
+    assert asyncio.run(status(site, settings, deadline=5)).devices.unreachable == {}
+    assert device.unreachable.startswith(f"node1/{word}-axis is stopped by ada")
+
+
 def test_a_device_that_does_not_answer_is_told_with_the_reason(
     make_site: MakeSite, settings: Settings, queue: QueueStandIn, seen: Seen, word: str
 ) -> None:

@@ -1,5 +1,6 @@
 """`bluefleet status`: every node and instance, worst first."""
 
+from collections import Counter
 from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,7 +115,20 @@ def _show(found: "StatusReport") -> None:
             "  nothing that ends is started again; `systemctl status bluefleet-fleet` on the manager", markup=False
         )
     colour, words = ("green", "all well") if found.ok else ("red", f"not well: {', '.join(found.not_well)}")
-    out.print(f"{_counted(len(found.nodes), 'node')}, {words}", style=colour, markup=False)
+    out.print(f"{_counted(len(found.nodes), 'node')}, {words}{_overridden(found)}", style=colour, markup=False)
+
+
+def _overridden(found: "StatusReport") -> str:
+    """What is well only because an operator wants it so is counted in the same breath."""
+    kinds = Counter(("node", one.kind) for node in found.nodes for one in node.overrides)
+    for node in found.nodes:
+        kinds.update(
+            ("instance", one.kind) for instance in node.instances for one in instance.overrides if one.instance
+        )
+    if not kinds:
+        return ""
+    parts = (f"{_counted(number, what)} {kind}" for (what, kind), number in sorted(kinds.items()))
+    return f"; {', '.join(parts)} by {'an override' if kinds.total() == 1 else 'overrides'}"
 
 
 def _show_orphans(orphans: "Sequence[Override]", out: "Console") -> None:

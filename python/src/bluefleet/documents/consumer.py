@@ -7,7 +7,6 @@ database as long as that takes.
 
 import functools
 import logging
-import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.settings import Settings
 from bluefleet.documents.status_server import StatusServer
+from bluefleet.documents.until_told import log_at, run_until_told
 
 logger = logging.getLogger(__name__)
 
@@ -301,9 +301,6 @@ class SinkService:
 
 def serve(sink: Sink, settings: Settings, group: str) -> None:
     """Run a sink as a service until SIGTERM."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_at(settings.log_level)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    service = SinkService(sink, settings, group)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: service.stop())
-    service.run()
+    run_until_told(SinkService(sink, settings, group))

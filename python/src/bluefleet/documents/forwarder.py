@@ -14,7 +14,6 @@ those whose writer died: their open runs are closed with a stop document. It say
 
 import contextlib
 import logging
-import signal
 import sqlite3
 import threading
 import time
@@ -35,6 +34,7 @@ from bluefleet.documents.spool_runs import find_run, spool_digest
 from bluefleet.documents.spool_usage import measure
 from bluefleet.documents.status_server import StatusServer
 from bluefleet.documents.topic_digest import topic_digest
+from bluefleet.documents.until_told import log_at, run_until_told
 
 logger = logging.getLogger(__name__)
 
@@ -226,11 +226,8 @@ def _trouble(lane: Lane | None) -> str:
 def main() -> None:
     """The service."""
     settings = ForwarderSettings.from_environment()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    forwarder = Forwarder(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: forwarder.stop())
-    forwarder.run()
+    log_at(settings.log_level)
+    run_until_told(Forwarder(settings))
 
 
 if __name__ == "__main__":

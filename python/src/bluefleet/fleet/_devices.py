@@ -13,7 +13,7 @@ from bluefleet.fleet._report import DeviceEntry, DevicesReport, DevicesResult, D
 from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State
 from bluefleet.fleet._whole_file import needed, one_at_a_time, write_whole
-from bluefleet.model import Site, device_database
+from bluefleet.model import PlacedDevice, Site, device_database
 
 # Seconds between two looks at a worker that is busy. Each look costs the queue a millisecond.
 _LOOK_AGAIN = 2.0
@@ -100,12 +100,21 @@ def devices_status(site: Site, settings: Settings, *, deadline: float) -> Device
 def devices_report(site: Site, settings: Settings, *, deadline: float) -> DevicesReport:
     """Every declared device, where it is served, and whether the worker knows it. Raises StateUnusable."""
     status = devices_status(site, settings, deadline=deadline)
-    refused = refused_devices(site, Overrides.now(State(settings.state_file)))
+    overrides = Overrides.now(State(settings.state_file))
+    refused = refused_devices(site, overrides)
 
     def state_of(name: str) -> DevicesState:
         if status.state != "pending":
             return status.state
         return "pending" if name in status.pending else "loaded"
+
+    def silent(placed: PlacedDevice) -> str:
+        if status.state not in {"loaded", "pending"}:
+            return ""
+        # The worker notices a second later that nothing answers any more.
+        stopped = overrides.first(placed.node.name, placed.instance.name, "stopped")
+        found = status.unreachable.get(placed.device.name, "")
+        return f"{stopped.place} is {stopped.words}" if stopped else found
 
     entries = [
         DeviceEntry(
@@ -115,7 +124,7 @@ def devices_report(site: Site, settings: Settings, *, deadline: float) -> Device
             node=placed.node.name,
             instance=placed.instance.name,
             state=state_of(placed.device.name),
-            unreachable=status.unreachable.get(placed.device.name, ""),
+            unreachable=silent(placed),
             refused=refused.get(placed.device.name, ""),
         )
         for placed in site.placed_devices()

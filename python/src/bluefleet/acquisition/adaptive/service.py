@@ -9,7 +9,6 @@ committed only up to the oldest run that has no recommendation yet, and what rec
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from bluefleet.acquisition.redis_client import redis_client
 from bluefleet.documents.consumer import Rejected, SinkService
 from bluefleet.documents.kafka import DEADLINE
 from bluefleet.documents.settings import Settings, read_secret
+from bluefleet.documents.until_told import log_at, run_until_told
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,8 @@ class RecommenderService(SinkService):
 def main() -> None:
     """The service."""
     settings = RecommenderSettings.from_environment()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    service = RecommenderService(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: service.stop())
-    service.run()
+    log_at(settings.log_level)
+    run_until_told(RecommenderService(settings))
 
 
 if __name__ == "__main__":

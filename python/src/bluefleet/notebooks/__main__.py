@@ -28,7 +28,10 @@ def arguments(password_hash: str, folder: Path) -> list[str]:
         f"--ServerApp.root_dir={folder}",
         "--ServerApp.open_browser=False",
         "--ServerApp.quit_button=False",
-        "--ServerApp.log_level=WARN",
+        "--Application.log_level=WARN",
+        # Seconds, both: what looks after connections refuses the defaults, and says so for each.
+        "--ServerApp.websocket_ping_interval=30",
+        "--ServerApp.websocket_ping_timeout=30",
         # The password alone: a token would travel in addresses.
         "--IdentityProvider.token=",
         f"--PasswordIdentityProvider.hashed_password={password_hash}",
@@ -43,6 +46,8 @@ def arguments(password_hash: str, folder: Path) -> list[str]:
 
 def main() -> None:
     password, folder = read_secret(Path(os.environ[PASSWORD_FILE])), Path(os.environ[FOLDER])
+    # Where a kernel begins that no notebook asked for.
+    os.chdir(folder)
     examples.put(sorted(Path(__file__).parent.glob("*.ipynb")), folder)
     from jupyter_server.auth import passwd
     from jupyterlab.labapp import main as serve

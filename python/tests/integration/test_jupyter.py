@@ -49,6 +49,8 @@ def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPa
     authority.sign(folder / "ca" / "edge", ["data", address])
     template = (REPOSITORY / "roles" / "data" / "templates" / "nginx.conf.j2").read_text()
     rendered = jinja2.Template(template).render(inventory_hostname="data", _data_address=address, site_has_jupyter=True)
+    # The stand-in's Tiled names itself without the prefix that the site's has.
+    rendered = rendered.replace("location /tiled/ {", "location /api/ {").replace("rewrite ^/tiled(/.*)$ $1 break;", "")
     texts = {
         "etc/nginx.conf": rendered,
         "etc/page/index.html": "<!doctype html><title>the front page</title>",
@@ -85,7 +87,7 @@ def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPa
             "JUPYTER_RUNTIME_DIR": "/tmp/jupyter",
             "BLUEFLEET_NOTEBOOKS_DIR": "/notebooks",
             "BLUEFLEET_JUPYTER_PASSWORD_FILE": "/run/secrets/jupyter_password",
-            "BLUEFLEET_TILED_URL": "https://data:8443/tiled",
+            "BLUEFLEET_TILED_URL": "https://data:8443",
             "BLUEFLEET_TILED_KEY_FILE": "/run/secrets/tiled_api_key",
             "BLUEFLEET_CA_FILE": "/run/secrets/ca.crt",
         }

@@ -1,7 +1,7 @@
 """Starts JupyterLab with the site's password, which stays out of its arguments, its environment and its log."""
 
 # Jupyter is installed in its image only.
-# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import os
 from pathlib import Path

@@ -19,7 +19,7 @@ from tls_front import Authority
 
 pytestmark = pytest.mark.timeout(400)
 
-PASSWORD = "apasswordfortests"
+PASSWORD, READER = "apasswordfortests", "areaderskeyfortests"
 USER = "64111:64111"
 
 
@@ -39,6 +39,14 @@ class Served:
         return found
 
 
+def rendered(name: str, **variables: object) -> str:
+    """A template of role data, with what is in it here."""
+    secrets = {"/secrets/tiled_reader_key": READER, "/secrets/tiled_api_key": API_KEY}
+    template = jinja2.Template((REPOSITORY / "roles" / "data" / "templates" / name).read_text(), trim_blocks=True)
+    given = {"lookup": lambda _, path: secrets[path], "site_secrets_dir": "/secrets", "site_has_jupyter": True}
+    return template.render(inventory_hostname="data", **given, **variables)
+
+
 @pytest.fixture(scope="module")
 def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("jupyter")
@@ -47,17 +55,21 @@ def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPa
     address, closed = f"{subnet.rpartition('.')[0]}.201", f"{stack.name}-closed"
     authority = Authority(folder / "ca", "site")
     authority.sign(folder / "ca" / "edge", ["data", address])
-    template = (REPOSITORY / "roles" / "data" / "templates" / "nginx.conf.j2").read_text()
-    rendered = jinja2.Template(template).render(inventory_hostname="data", _data_address=address, site_has_jupyter=True)
     # The stand-in's Tiled names itself without the prefix that the site's has.
-    rendered = rendered.replace("location /tiled/ {", "location /api/ {").replace("rewrite ^/tiled(/.*)$ $1 break;", "")
+    configuration = (
+        rendered("nginx.conf.j2", _data_address=address)
+        .replace("location /tiled/ {", "location /api/ {")
+        .replace("rewrite ^/tiled(/.*)$ $1 break;", "")
+        .replace("/tiled/api/v1/", "/api/v1/")
+    )
     texts = {
-        "etc/nginx.conf": rendered,
+        "etc/nginx.conf": configuration,
         "etc/page/index.html": "<!doctype html><title>the front page</title>",
         "edge/server.key": (folder / "ca" / "edge.key").read_text(),
         "edge/server.crt": (folder / "ca" / "edge.crt").read_text(),
+        "edge/tiled_keys.conf": rendered("tiled-keys.conf.j2"),
         "secrets/jupyter_password": PASSWORD,
-        "secrets/tiled_api_key": API_KEY,
+        "secrets/tiled_reader_key": READER,
         "secrets/ca.crt": (folder / "ca" / "site.crt").read_text(),
     }
     for name, text in texts.items():
@@ -88,7 +100,7 @@ def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPa
             "BLUEFLEET_NOTEBOOKS_DIR": "/notebooks",
             "BLUEFLEET_JUPYTER_PASSWORD_FILE": "/run/secrets/jupyter_password",
             "BLUEFLEET_TILED_URL": "https://data:8443",
-            "BLUEFLEET_TILED_KEY_FILE": "/run/secrets/tiled_api_key",
+            "BLUEFLEET_TILED_KEY_FILE": "/run/secrets/tiled_reader_key",
             "BLUEFLEET_CA_FILE": "/run/secrets/ca.crt",
         }
         docker(
@@ -158,6 +170,22 @@ def test_a_notebook_reaches_the_edge_and_nothing_else(stack: Stack, served: Serv
     docker("exec", f"{stack.name}-edge", "bash", "-c", f"set -e; {here}")
 
 
+# Run in a kernel: what somebody tries who has read the key.
+REMOVE = """
+import os, httpx
+from pathlib import Path
+key = Path(os.environ["BLUEFLEET_TILED_KEY_FILE"]).read_text()
+trust, url = os.environ["BLUEFLEET_CA_FILE"], os.environ["BLUEFLEET_TILED_URL"] + "/api/v1/metadata/runs"
+for method in ("GET", "DELETE"):
+    print(httpx.request(method, url, headers={"Authorization": f"Apikey {key}"}, verify=trust).status_code)
+"""
+
+
+def test_the_key_that_notebooks_hold_changes_nothing_in_tiled(served: Served) -> None:
+    with served.browser().kernel() as kernel:
+        assert kernel.printed(REMOVE).split() == ["200", "403"]
+
+
 def test_what_people_keep_outlives_the_container_and_drawings_need_no_folder_but_theirs(served: Served) -> None:
     browser = served.browser()
     with browser.kernel() as kernel:
@@ -180,7 +208,7 @@ def test_neither_key_nor_password_is_in_arguments_environment_or_log(served: Ser
             "runtime files": docker("exec", served.container, "bash", "-c", "cat /tmp/jupyter/*"),
         }
     assert "bluefleet.notebooks" in told["processes"]
-    assert [(where, secret) for where, text in told.items() for secret in (PASSWORD, API_KEY) if secret in text] == []
+    assert [(where, secret) for where, text in told.items() for secret in (PASSWORD, READER) if secret in text] == []
 
 
 def test_the_front_page_is_what_the_edge_answers_at_its_root(served: Served) -> None:

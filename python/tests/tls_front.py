@@ -30,6 +30,14 @@ _SIGNS = x509.KeyUsage(
 )
 
 
+def _name(address: str) -> x509.GeneralName:
+    """An address, or a name, as a certificate has it."""
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        return x509.DNSName(address)
+
+
 class Authority:
     """Signs certificates into files of `folder`."""
 
@@ -76,7 +84,7 @@ class Authority:
             )
         )
         if addresses:
-            names = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+            names = [_name(address) for address in addresses]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         path.with_suffix(".crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

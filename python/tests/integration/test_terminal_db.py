@@ -69,7 +69,7 @@ def rendered(name: str) -> str:
     template = environment.from_string((ROLE / "templates" / name).read_text(encoding="utf-8"))
     return template.render(
         lookup=lambda _, path: secrets[path], site_secrets_dir="/secrets", site_name="test",
-        inventory_hostname="data", _data_address="127.0.0.1",
+        inventory_hostname="data", _data_address="127.0.0.1", site_has_jupyter=False,
     )  # fmt: skip
 
 

@@ -56,10 +56,23 @@ def test_addresses_name_files_of_credentials_and_no_secret(laboratory):
     assert addresses.fleet.token_file == laboratory / ".state" / "secrets" / "fleet_token"
     assert addresses.tiled is not None
     assert addresses.tiled.url == "https://172.30.77.11/tiled"
+    assert addresses.jupyter is not None
+    assert addresses.jupyter.url == "https://172.30.77.11/jupyter/"
+    assert addresses.jupyter.password_file == laboratory / ".state" / "secrets" / "jupyter_password"
     assert addresses.kafka is not None
     assert addresses.kafka.bootstrap == "172.30.77.10:9093"
     assert addresses.hosts["manager"].groups == ["manager", "acquisition"]
     assert "localhost" not in addresses.hosts
+
+
+def test_a_site_may_do_without_notebooks(laboratory):
+    written = laboratory / "group_vars" / "data.yml"
+    before = written.read_text()
+    written.write_text(before + "data_jupyter: false\n")
+    addresses = site_addresses(render(laboratory, find_checkout()))
+    written.write_text(before)
+    assert addresses.jupyter is None
+    assert addresses.tiled is not None
 
 
 def test_a_changed_inventory_is_rendered_again(laboratory):

@@ -75,6 +75,25 @@ def test_every_service_has_the_labels_of_the_contract_and_bounded_logs(pods: Mod
     assert project["services"]["redis"]["healthcheck"]["start_interval"] == "500ms"
 
 
+def test_a_network_that_services_name_is_closed_and_the_pods_own_is_not(pods: ModuleType) -> None:
+    services = copy.deepcopy(SERVICES)
+    services["edge"]["networks"] = {"default": {}, "people": {"aliases": ["data"]}}
+    services["notebooks"] = {
+        "image": "n@sha256:1",
+        "networks": {"people": {}},
+        "healthcheck": {"test": ["CMD", "true"]},
+    }
+    networks = pods.pod_project(services, FILES, "data", "lab")["networks"]
+    assert set(networks) == {"default", "people"}
+    assert networks["people"]["internal"] is True
+    assert networks["people"]["driver_opts"] == {
+        "com.docker.network.bridge.name": "bf-data-people",
+        "com.docker.network.bridge.inhibit_ipv4": "true",
+    }
+    assert "internal" not in networks["default"]
+    assert specs(pods, services, FILES)["redis"] == specs(pods, SERVICES, FILES)["redis"]
+
+
 def test_no_secret_is_in_the_project(pods: ModuleType) -> None:
     files = [{"service": "redis", "path": "/r.conf", "mode": "0400", "content": "requirepass sesame", "secret": True}]
     assert "sesame" not in str(pods.pod_project(SERVICES, files, "acquisition", "lab"))

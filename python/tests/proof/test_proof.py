@@ -83,6 +83,13 @@ def test_every_host_is_looked_at_for_what_it_opens_and_for_what_it_must_not(site
     assert ("data", "documents arrive in both databases") in promises
 
 
+def test_that_notebooks_ask_for_a_password_is_looked_at_where_there_are_any(site: Site) -> None:
+    promise = ("data", "Jupyter refuses who has not logged in")
+    assert promise not in {(check.host, check.promise) for check in checks.all_checks(site)}
+    with_jupyter = site.model_copy(update={"jupyter": True})
+    assert promise in {(check.host, check.promise) for check in checks.all_checks(with_jupyter)}
+
+
 def test_an_open_port_that_should_be_closed_is_found_and_the_reverse(listening: int) -> None:
     assert checks._must_not_answer("127.0.0.1", listening) == "something answers"
     assert checks._must_answer("127.0.0.1", listening) is None

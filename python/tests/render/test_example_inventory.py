@@ -1,11 +1,13 @@
 """Every host of inventories/example compiles: what the roles would write there is rendered by Ansible and read back."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, TypeAlias
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -151,6 +153,48 @@ def test_the_recommender_understands_its_environment_and_has_one_secret(rendered
     assert (settings.redis_username, settings.kafka_bootstrap) == ("recommender", "kafka:9092")
     assert settings.redis_password_file == Path("/run/secrets/redis_recommender_password")
     assert [volume.split(":")[1] for volume in service["volumes"]] == ["/run/secrets"]
+
+
+def test_notebooks_are_beside_the_edge_alone_and_are_told_where_tiled_is(rendered: Path) -> None:
+    services = json.loads((rendered / "data.services").read_text())
+    jupyter, edge = services.pop("jupyter"), services.pop("edge")
+    assert set(jupyter["networks"]) == {"jupyter"}
+    assert edge["networks"] == {"default": {}, "jupyter": {"aliases": ["bl7-data"]}}
+    assert not [name for name, service in services.items() if "networks" in service]
+    # By a name that is in the edge's certificate.
+    assert jupyter["environment"]["BLUEFLEET_TILED_URL"] == "https://bl7-data:8443/tiled"
+    assert jupyter["read_only"] is True
+    assert not {"ports", "depends_on"} & set(jupyter)
+
+
+def test_both_edges_have_one_front_page_that_names_what_the_site_has(rendered: Path, site: Site) -> None:
+    page = (rendered / "data.html").read_text()
+    assert page == (rendered / "acquisition.html").read_text()
+    whole = re.sub(r"<(meta|link|br)([^>]*)>", r"<\1\2/>", page.removeprefix("<!doctype html>\n"))
+    assert ElementTree.fromstring(whole).tag == "html"  # noqa: S314  (our own)
+    assert "<h1>bl7</h1>" in page
+    for wanted in (
+        'href="https://192.0.2.11/jupyter/"', "https://192.0.2.11/tiled", "https://192.0.2.10/api",
+        "https://192.0.2.10/fleet", "192.0.2.10:9093", "ssh -X -t you@192.0.2.12 bsui",
+    ):  # fmt: skip
+        assert wanted in page, wanted
+    for name, host in site.hosts.items():
+        assert (f"<tr><th>{name}</th><td><code>{host.address}</code>" in page) == (host.groups != ["epics_clients"])
+
+
+def test_the_front_page_loads_nothing_and_holds_no_secret(rendered: Path) -> None:
+    page = (rendered / "data.html").read_text()
+    assert not re.findall(r"<(?:script|img|iframe|object)|@import|url\(|\son\w+=", page)
+    assert [link[:27] for link in re.findall(r'<link[^>]*href="([^"]*)"', page)] == ["data:image/svg+xml,%3Csvg x"]
+    assert "made for a test" not in page
+    named = set(re.findall(r"<tr><th><code>(\w+)</code></th>", page))
+    assert named == {"jupyter_password", "tiled_api_key", "queue_api_key", "kafka_listener_password", "fleet_token"}
+    assert named <= set(SHARED["site_secrets"])
+    assert set(re.findall(r'class="needs">Needs <a href="#credentials"><code>(\w+)<', page)) == named
+
+
+def test_the_front_page_of_a_site_without_notebooks_has_no_word_of_them(rendered: Path) -> None:
+    assert "upyter" not in (rendered / "without_jupyter.html").read_text()
 
 
 def test_engines_of_nodes_demand_a_certificate_and_the_others_answer_on_their_socket_only(files: Files) -> None:

@@ -55,6 +55,8 @@ class Broken:
         site["acquisition"]["packages"] = packages.value if packages else []
         plans = inventory.entry("manager", "acquisition_plans")
         site["acquisition"]["plans"] = plans.value if plans else []
+        jupyter = inventory.entry("data", "data_jupyter")
+        site["pods"]["data"]["jupyter"] = jupyter.value if jupyter else True
         registry = inventory.entry("manager", "registry")
         if registry and registry.value is None:
             site["registry"] = None

@@ -302,7 +302,7 @@ def test_plain_transport_must_be_asked_for_twice(site):
     assert site.findings() == []
 
 
-SERVED = ("bluesky", "kafka", "mongo", "nginx", "redis", "tiled")
+SERVED = ("bluesky", "jupyter", "kafka", "mongo", "nginx", "redis", "tiled")
 
 
 def published(*keys: str) -> str:
@@ -314,15 +314,15 @@ def published(*keys: str) -> str:
 def test_images_without_remote_digest_need_a_registry(site):
     site.add("group_vars/all.yml", "registry: null\n")
     findings = site.findings()
-    images_of_services = sorted(str(finding).split("image '")[1].split("'")[0] for finding in findings[:6])
+    images_of_services = sorted(str(finding).split("image '")[1].split("'")[0] for finding in findings[:7])
     assert images_of_services == sorted(SERVED)
     (of_nginx,) = [finding for finding in findings if "'nginx'" in str(finding)]
     told(
         of_nginx, "all.yml:2", "acquisition/edge, data/edge needs", "no remote digest", "site_published_images (nginx:"
     )
-    assert [finding.host for finding in findings[6:]] == ["node1", "node1", "node2"]
+    assert [finding.host for finding in findings[7:]] == ["node1", "node1", "node2"]
     told(
-        findings[8],
+        findings[9],
         "node2.yml:3",
         "node2: node_instances[0].image = 'ioc'",
         "registry is null",
@@ -333,6 +333,17 @@ def test_images_without_remote_digest_need_a_registry(site):
 def test_a_site_whose_images_are_all_published_needs_no_registry(site):
     site.add("group_vars/all.yml", "registry: null\n" + published("ioc", *SERVED))
     assert site.findings() == []
+
+
+def test_a_site_without_notebooks_needs_no_image_of_them(site):
+    others = (key for key in SERVED if key != "jupyter")
+    site.add("group_vars/all.yml", "registry: null\ndata_jupyter: false\n" + published("ioc", *others))
+    assert site.findings() == []
+
+
+def test_whether_there_are_notebooks_is_yes_or_no(site):
+    site.add("group_vars/all.yml", "data_jupyter: perhaps\n")
+    told(site.the_finding(), "all.yml:2", "data_jupyter = 'perhaps'")
 
 
 def test_images_of_services_count_as_those_of_instances_do(site):

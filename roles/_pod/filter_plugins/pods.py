@@ -24,24 +24,40 @@ def pod_project(services, files, pod, site):
 
     `files` are entries of host_files; those with `service` go into that service's spec, so that a changed file
     restarts who reads it and nobody else.
+
+    A network that services name besides `default` is closed: who is in no other one reaches those who are in it too,
+    and neither the rest of the pod, nor the host, nor anything beyond it.
     """
-    # Named, so that the firewall knows it from any other bridge of the host.
-    network = {"name": f"bf-{pod}", "driver_opts": {"com.docker.network.bridge.name": bridge(pod)}}
-    project = {"name": pod, "networks": {"default": network}, "services": {}}
+    networks = {"default": network(pod)}
+    project = {"name": pod, "networks": networks, "services": {}}
     for name, declared in _plain(services).items():
         service = {**COMMON, **declared}
         service["healthcheck"] = {**HEALTH, **service["healthcheck"]}
         service["labels"] = {f"{LABEL}.site": site, f"{LABEL}.pod": pod, f"{LABEL}.service": name}
         read = [entry for entry in _plain(files) if entry.get("service") == name and entry.get("when", True)]
-        service["labels"][f"{LABEL}.spec"] = _spec({**service, "pod network": network}, read)
+        closed = {each: closed_network(f"{pod}-{each}") for each in service.get("networks", {}) if each != "default"}
+        networks |= closed
+        service["labels"][f"{LABEL}.spec"] = _spec({**service, "pod network": networks["default"], **closed}, read)
         project["services"][name] = service
     return project
 
 
-def bridge(pod):
-    """The interface of the pod's network on its host; the kernel's names have at most 15 characters."""
-    name = f"bf-{pod}"
-    return name if len(name) <= 15 else f"bf-{hashlib.sha256(pod.encode()).hexdigest()[:12]}"
+def network(name):
+    """A network of a pod. Its bridge is named, so that the firewall knows it from any other one of the host."""
+    return {"name": f"bf-{name}", "driver_opts": {"com.docker.network.bridge.name": bridge(name)}}
+
+
+def closed_network(name):
+    """A network without a way out: not even the host has an address in it."""
+    found = network(name)
+    options = {**found["driver_opts"], "com.docker.network.bridge.inhibit_ipv4": "true"}
+    return {**found, "internal": True, "driver_opts": options}
+
+
+def bridge(network):
+    """The interface of a pod's network on its host; the kernel's names have at most 15 characters."""
+    name = f"bf-{network}"
+    return name if len(name) <= 15 else f"bf-{hashlib.sha256(network.encode()).hexdigest()[:12]}"
 
 
 def pod_specs(project):

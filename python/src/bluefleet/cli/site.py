@@ -34,6 +34,7 @@ def _lines(addresses: "SiteAddresses") -> list[str]:
     lines += [f"  {name:<{width}}  {host.address}  {', '.join(host.groups)}" for name, host in addresses.hosts.items()]
     if addresses.edge:
         lines += [
+            f"Front page {addresses.edge.url}/",
             f"Queue API  {addresses.edge.url}/api",
             f"  key       {addresses.edge.queue_api_key_file}",
             f"  authority {addresses.edge.ca_file}",
@@ -42,6 +43,8 @@ def _lines(addresses: "SiteAddresses") -> list[str]:
         lines += [f"Fleet API  {addresses.fleet.url}", f"  token     {addresses.fleet.token_file}"]
     if addresses.tiled:
         lines += [f"Tiled      {addresses.tiled.url}", f"  key       {addresses.tiled.api_key_file}"]
+    if addresses.jupyter:
+        lines += [f"Jupyter    {addresses.jupyter.url}", f"  password  {addresses.jupyter.password_file}"]
     if addresses.kafka:
         lines += [
             f"Documents  {addresses.kafka.bootstrap} topic {addresses.kafka.topic} (TLS, SASL PLAIN)",

@@ -31,6 +31,13 @@ class Tiled(BaseModel):
     api_key_file: Path = Field(description="File with the API key")
 
 
+class Jupyter(BaseModel):
+    """Notebooks at the edge of the data pod."""
+
+    url: str = Field(description="Where a browser begins; the same authority as the edge's")
+    password_file: Path = Field(description="File with the password that it asks for")
+
+
 class KafkaListener(BaseModel):
     """The document stream for consumers outside."""
 
@@ -50,6 +57,7 @@ class SiteAddresses(BaseModel):
     edge: Edge | None
     fleet: FleetApi | None
     tiled: Tiled | None
+    jupyter: Jupyter | None
     kafka: KafkaListener | None
 
 
@@ -64,6 +72,7 @@ def site_addresses(rendered: Rendered) -> SiteAddresses:
         edge=_edge(site, secrets, ca_file),
         fleet=_fleet(site, secrets),
         tiled=_tiled(site, secrets),
+        jupyter=_jupyter(site, secrets),
         kafka=None
         if site.kafka is None
         else KafkaListener(
@@ -96,3 +105,10 @@ def _tiled(site: Site, secrets: Path) -> Tiled | None:
     if pod is None:
         return None
     return Tiled(url=f"https://{pod.address}/tiled", api_key_file=secrets / "tiled_api_key")
+
+
+def _jupyter(site: Site, secrets: Path) -> Jupyter | None:
+    pod = site.pods.data
+    if pod is None or not pod.jupyter:
+        return None
+    return Jupyter(url=f"https://{pod.address}/jupyter/", password_file=secrets / "jupyter_password")

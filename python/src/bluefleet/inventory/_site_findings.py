@@ -119,8 +119,11 @@ def _remote_digest_problems(site: Site, inventory: Inventory, roles: Roles) -> I
 def _images_of_services(site: Site, roles: Roles) -> dict[str, list[str]]:
     """Image key → the services of the site's pods that run it."""
     found: dict[str, list[str]] = {}
-    for pod, host in (("acquisition", site.pods.acquisition), ("data", site.pods.data)):
+    data = site.pods.data
+    for pod, host in (("acquisition", site.pods.acquisition), ("data", data)):
         for key, services in (roles.images_of_pod(pod) if host else {}).items():
+            if key == "jupyter" and not (data and data.jupyter):
+                continue
             found.setdefault(key, []).extend(f"{pod}/{service}" for service in services)
     return found
 

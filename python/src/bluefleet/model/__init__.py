@@ -12,7 +12,7 @@ from bluefleet.model._partial import Partial, well_shaped
 from bluefleet.model._power import ACTION, Power, PowerHttp
 from bluefleet.model._problems import Location, Problem, dotted, shape_problems
 from bluefleet.model._rules import TWIN_REMEDY, did_you_mean, site_problems, twinless
-from bluefleet.model._services import Acquisition, Image, Kafka, Pod, Pods, Registry
+from bluefleet.model._services import Acquisition, DataPod, Image, Kafka, Pod, Pods, Registry
 from bluefleet.model._site import PlacedDevice, Site, schema_text
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "TWIN_REMEDY",
     "Acquisition",
     "Actor",
+    "DataPod",
     "Device",
     "DeviceName",
     "Health",

@@ -47,11 +47,17 @@ class Pod(Declared):
     address: Address
 
 
+class DataPod(Pod):
+    """The pod that stores documents and lets people read them."""
+
+    jupyter: bool = Field(default=False, description="Whether people have notebooks at its edge")
+
+
 class Pods(Declared):
     """Which hosts run the pods; none when the site has none of that kind."""
 
     acquisition: Pod | None = Field(default=None, description="Queue, worker, Kafka, Redis and their edge")
-    data: Pod | None = Field(default=None, description="Databases, their sinks and Tiled")
+    data: DataPod | None = Field(default=None, description="Databases, their sinks, Tiled and Jupyter")
 
 
 class Acquisition(Declared):

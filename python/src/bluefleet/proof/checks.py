@@ -194,6 +194,10 @@ def _data_checks(site: Site, host: str) -> Iterator[Check]:
             site, "GET", f"{edge}/sinks/tiled/runs/-1", None, 401
         ),
     }
+    if site.jupyter:
+        looks["Jupyter refuses who has not logged in"] = lambda: _status(
+            site, "GET", f"{edge}/jupyter/api/contents", None, 403
+        )
     for promise, look in looks.items():
         yield Check(host, promise, remedy, look)
 

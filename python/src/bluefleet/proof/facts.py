@@ -63,6 +63,7 @@ class Site(Facts):
     registry_tls: bool
     acquisition: str | None = Field(description="Host of the acquisition pod")
     data: str | None = Field(description="Host of the data pod")
+    jupyter: bool = Field(default=False, description="Whether the data pod has notebooks")
     ca_file: Path
     stranger_certificate: Path = Field(description="A client's certificate of the site CA, which engines must not take")
     stranger_key: Path

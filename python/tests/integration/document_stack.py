@@ -27,7 +27,7 @@ SOURCE = REPOSITORY / "python" / "src"
 SITE = "test"
 API_KEY = "akeyfortests"
 PASSWORDS = {"sink": "a sink's password", "listener": "a listener's password", "terminal": "a terminal's password"}
-IMAGES = ("bluesky", "kafka", "mongo", "redis", "tiled")
+IMAGES = ("bluesky", "ioc", "kafka", "mongo", "redis", "screens", "tiled")
 
 KAFKA = """
 process.roles=broker,controller

@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import pty
 import re
-import secrets
 import select
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 import matplotlib.image
 import numpy as np
 import pytest
 from lab_door import ADDRESSES, LAB, bluefleet, on
+
+from x_display import Display
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -29,8 +27,6 @@ DEADLINE = 90.0
 SPOOLS = f"/var/lib/bluefleet/terminals/{PERSON}"
 # The first line of a plot, in matplotlib's own colours.
 BLUE = np.array([31, 119, 180])
-NEEDED = ("Xvfb", "xauth", "xwininfo", "import")
-MISSING = [name for name in NEEDED if shutil.which(name) is None]
 
 
 def ssh(*options: str) -> list[str]:
@@ -46,50 +42,6 @@ def said(command: str) -> str:
     done = subprocess.run([*ssh("-x"), command], capture_output=True, text=True, check=False, timeout=DEADLINE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-class Display:
-    """An X server that shows nothing, with a cookie of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.environment = {**os.environ, "XAUTHORITY": str(folder / "cookies"), "TERM": "xterm"}
-
-    def __enter__(self) -> Self:
-        read, write = os.pipe()
-        (self._folder / "cookies").touch()
-        cookie = secrets.token_hex(16)
-        self._add("0", cookie)
-        self._server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp",
-             "-auth", str(self._folder / "cookies")],
-            pass_fds=[write], stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(write)
-        with os.fdopen(read) as numbers:
-            number = numbers.readline().strip()
-        self._add(number, cookie)
-        self.environment["DISPLAY"] = f":{number}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.terminate()
-        self._server.wait(10)
-
-    def windows(self) -> str:
-        return self._of("xwininfo", "-root", "-tree")
-
-    def picture(self, name: str) -> Path:
-        """A screenshot."""
-        self._of("import", "-window", "root", str(self._folder / name))
-        return self._folder / name
-
-    def _add(self, number: str, cookie: str) -> None:
-        subprocess.run(["xauth", "-f", self.environment["XAUTHORITY"], "add", f":{number}", ".", cookie], check=True)
-
-    def _of(self, *command: str) -> str:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=30)
-        return done.stdout
 
 
 class Typed:
@@ -127,14 +79,6 @@ class Typed:
         new = os.read(self._file, 65536).decode(errors="replace")
         self._seen += new
         return bool(new)
-
-
-@pytest.fixture
-def display(tmp_path: Path) -> Iterator[Display]:
-    if MISSING:
-        pytest.fail(f"{', '.join(MISSING)} not found: apt-get install xvfb xauth x11-utils imagemagick")
-    with Display(tmp_path) as made:
-        yield made
 
 
 def left_behind() -> str:

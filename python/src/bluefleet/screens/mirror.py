@@ -36,7 +36,7 @@ class Mirrored(Device):
 
 
 class Movable(Mirrored):
-    """A device that is set: typhos gives it a field for the new position."""
+    """A device that is moved: what has a `user_setpoint` and a `user_readback`, as a motor, has a field for its position."""
 
     setpoint_attribute: str
     readback_attribute: str
@@ -113,7 +113,7 @@ def _component(child: AsyncDevice, kind: Kind) -> Any:
         case SignalR():
             return Component(EpicsSignalRO, read, string=text, kind=kind)
         case SignalW():
-            return Component(EpicsSignal, write, string=text, put_complete=True, kind=Kind.omitted)
+            return Component(EpicsSignal, write, string=text, put_complete=True, kind=kind)
         case _:
             return None
 

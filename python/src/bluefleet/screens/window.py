@@ -12,19 +12,17 @@ from ophyd import Device
 from pydm.widgets.base import TextFormatter
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QMainWindow, QScrollArea, QVBoxLayout, QWidget
-from typhos.display import DisplayTypes, TyphosDeviceDisplay
 from typhos.panel import TyphosSignalPanel
 from typhos.positioner import TyphosPositionerWidget
 from typhos.utils import apply_standard_stylesheets
-
-from bluefleet.screens.mirror import Mirrored, Movable
 
 #: Which devices answer is looked up so often, in milliseconds.
 LOOK_EVERY = 500
 #: Of a number that its IOC gives no precision to.
 DIGITS = 3
 #: Room for a position, its buttons and two lines of what went wrong: typhos would take twice that.
-POSITION_HEIGHT = 170
+POSITION_HEIGHT = 210
+BUTTON_HEIGHT = 40
 WIDTH = 460
 TALLEST = 900
 
@@ -117,17 +115,19 @@ def run(site: str, shown: list[Shown]) -> int:
 
 def _parts(device: Any) -> list[Any]:
     """What shows the device."""
-    if not isinstance(device, Mirrored):
-        # A classic device: typhos has templates for those it knows, and shows the others' signals.
-        return [TyphosDeviceDisplay.from_device(device, display_type=DisplayTypes.detailed_screen)]
     panel = TyphosSignalPanel()
-    panel.add_device(device)
-    if not isinstance(device, Movable):
+    panel.showOmitted = False
+    if not isinstance(device, Device):
+        panel.layout().add_signal(device, device.name)
+        return [panel]
+    if not hasattr(device, "user_setpoint"):
+        panel.add_device(device)
         return [panel]
     # What is set and what is read back have a field of their own.
     panel.showHints = False
+    panel.add_device(device)
     position = TyphosPositionerWidget.from_device(device)
-    position.setMaximumHeight(POSITION_HEIGHT)
+    position.setMaximumHeight(POSITION_HEIGHT if hasattr(device, "stop") else POSITION_HEIGHT - BUTTON_HEIGHT)
     return [position, panel]
 
 

@@ -75,7 +75,7 @@ class Ioc:
 
     def value(self, name: str) -> float:
         """What the IOC itself says."""
-        return float(self._client("caproto-get", "--terse", name))
+        return float(self._client("caproto-get", "--terse", "--no-repeater", name))
 
     def put(self, name: str, value: float) -> None:
         self._client("caproto-put", "--no-repeater", name, str(value))

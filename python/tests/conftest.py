@@ -1,3 +1,3 @@
 """Fixtures that several folders of tests share."""
 
-pytest_plugins = ["real_engine", "service_process"]
+pytest_plugins = ["real_engine", "service_process", "x_display"]

@@ -19,6 +19,8 @@ def load_role_file(path: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up by name
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))  # programs import what lies beside them
     spec.loader.exec_module(module)
     return module
 

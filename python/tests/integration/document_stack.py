@@ -27,7 +27,7 @@ SOURCE = REPOSITORY / "python" / "src"
 SITE = "test"
 API_KEY = "akeyfortests"
 PASSWORDS = {"sink": "a sink's password", "listener": "a listener's password", "terminal": "a terminal's password"}
-IMAGES = ("bluesky", "jupyter", "kafka", "mongo", "nginx", "redis", "tiled")
+IMAGES = ("bluesky", "ioc", "jupyter", "kafka", "mongo", "nginx", "redis", "screens", "tiled")
 
 KAFKA = """
 process.roles=broker,controller

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 from lab_door import ADDRESSES, LAB, trust
 
@@ -16,3 +18,19 @@ def tiled() -> httpx.Client:
         trust_env=False,
         timeout=60,
     )
+
+
+def positions(uids: list[str], axis: str) -> list[float]:
+    """Where each run measured, out of Tiled, once it is there."""
+    found: list[float] = []
+    with tiled() as client:
+        for uid in uids:
+            end = time.monotonic() + 30
+            while True:
+                answer = client.get(f"metadata/runs/{uid}")
+                if answer.is_success and "stop" in (metadata := answer.json()["data"]["attributes"]["metadata"]):
+                    break
+                assert time.monotonic() < end, f"Tiled has no run {uid}: {answer.text}"
+                time.sleep(0.3)
+            found.append(metadata["start"]["adaptive"]["point"][axis])
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lab_door import on
 from lab_queue import LabQueue
-from lab_runs import tiled
+from lab_runs import positions
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -26,22 +26,6 @@ def outcome(queue: LabQueue, *arguments: Any, **options: Any) -> dict[str, Any]:
                 return done["result"]
         assert time.monotonic() < end, f"the campaign has no end: {queue.status()}"
         time.sleep(0.5)
-
-
-def positions(uids: list[str], axis: str) -> list[float]:
-    """Where each run measured, out of Tiled, once it is there."""
-    found: list[float] = []
-    with tiled() as client:
-        for uid in uids:
-            end = time.monotonic() + 30
-            while True:
-                answer = client.get(f"metadata/runs/{uid}")
-                if answer.is_success and "stop" in (metadata := answer.json()["data"]["attributes"]["metadata"]):
-                    break
-                assert time.monotonic() < end, f"Tiled has no run {uid}: {answer.text}"
-                time.sleep(0.3)
-            found.append(metadata["start"]["adaptive"]["point"][axis])
-    return found
 
 
 def test_the_demonstration_takes_exactly_17_runs_in_steps_of_one_and_a_half(queue: LabQueue) -> None:

@@ -3,153 +3,24 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import secrets
-import select
-import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 import matplotlib.image
 import numpy as np
 import pytest
-from lab_door import ADDRESSES, LAB, bluefleet, on
+from lab_desktop import DEADLINE, DESKTOP, PERSON, Typed, gone_within, said, ssh
+from lab_door import bluefleet, on
+
+from x_display import Display
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-DESKTOP = "data"
-PERSON = "scientist"
-DEADLINE = 90.0
 SPOOLS = f"/var/lib/bluefleet/terminals/{PERSON}"
 # The first line of a plot, in matplotlib's own colours.
 BLUE = np.array([31, 119, 180])
-NEEDED = ("Xvfb", "xauth", "xwininfo", "import")
-MISSING = [name for name in NEEDED if shutil.which(name) is None]
-
-
-def ssh(*options: str) -> list[str]:
-    keys = LAB / ".state" / "ssh"
-    return [
-        "ssh", "-i", str(keys / "id_ed25519"), "-o", f"UserKnownHostsFile={keys / 'known_hosts'}",
-        "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", *options, f"{PERSON}@{ADDRESSES[DESKTOP]}",
-    ]  # fmt: skip
-
-
-def said(command: str) -> str:
-    """What a command of the person's prints, without a terminal or a display."""
-    done = subprocess.run([*ssh("-x"), command], capture_output=True, text=True, check=False, timeout=DEADLINE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-class Display:
-    """An X server that shows nothing, with a cookie of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.environment = {**os.environ, "XAUTHORITY": str(folder / "cookies"), "TERM": "xterm"}
-
-    def __enter__(self) -> Self:
-        read, write = os.pipe()
-        (self._folder / "cookies").touch()
-        cookie = secrets.token_hex(16)
-        self._add("0", cookie)
-        self._server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24", "-nolisten", "tcp",
-             "-auth", str(self._folder / "cookies")],
-            pass_fds=[write], stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(write)
-        with os.fdopen(read) as numbers:
-            number = numbers.readline().strip()
-        self._add(number, cookie)
-        self.environment["DISPLAY"] = f":{number}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.terminate()
-        self._server.wait(10)
-
-    def windows(self) -> str:
-        return self._of("xwininfo", "-root", "-tree")
-
-    def picture(self, name: str) -> Path:
-        """A screenshot."""
-        self._of("import", "-window", "root", str(self._folder / name))
-        return self._folder / name
-
-    def _add(self, number: str, cookie: str) -> None:
-        subprocess.run(["xauth", "-f", self.environment["XAUTHORITY"], "add", f":{number}", ".", cookie], check=True)
-
-    def _of(self, *command: str) -> str:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=30)
-        return done.stdout
-
-
-class Typed:
-    """A terminal that is typed into."""
-
-    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
-        self.pid, self._file = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, environment)  # noqa: S606  (there is no shell to start)
-        self._seen = ""
-
-    def until(self, text: str) -> str:
-        """What is printed up to that."""
-        end = time.monotonic() + DEADLINE
-        while text not in self._seen:
-            assert time.monotonic() < end, f"{text!r} was not printed: {self._seen[-2000:]}"
-            self._read()
-        before, _, self._seen = self._seen.partition(text)
-        return before
-
-    def type(self, line: str) -> None:
-        os.write(self._file, line.encode() + b"\r")
-
-    def ended(self) -> int:
-        """Its exit status."""
-        with suppress(OSError):
-            while self._read():
-                pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def _read(self) -> bool:
-        readable, _, _ = select.select([self._file], [], [], 1)
-        if not readable:
-            return True
-        new = os.read(self._file, 65536).decode(errors="replace")
-        self._seen += new
-        return bool(new)
-
-
-@pytest.fixture
-def display(tmp_path: Path) -> Iterator[Display]:
-    if MISSING:
-        pytest.fail(f"{', '.join(MISSING)} not found: apt-get install xvfb xauth x11-utils imagemagick")
-    with Display(tmp_path) as made:
-        yield made
-
-
-def left_behind() -> str:
-    """Containers of the person, and processes of a terminal."""
-    containers = said("PODMAN_IGNORE_CGROUPSV1_WARNING=1 podman ps --all --quiet")
-    return containers + on(DESKTOP, "pgrep -af '[b]luefleet.acquisition.terminal|[c]onmon.*bsui' || true")
-
-
-def gone_within(seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while left := left_behind():
-        if time.monotonic() > end:
-            raise AssertionError(f"left behind: {left}")
-        time.sleep(1)
-    return True
 
 
 def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display: Display) -> None:

@@ -12,7 +12,6 @@ The container goes when the terminal ends, however it ends. What it was started 
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import subprocess
@@ -21,11 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SETTINGS = Path("/etc/bluefleet/desktop/bsui.json")
-
-
-class Refused(Exception):
-    """The terminal can't be started as asked; nothing was."""
+from person_container import Refused, become, display, own_folder, podman_run
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -80,29 +75,16 @@ def checkouts(paths: Sequence[Path], home: Path) -> tuple[dict[Path, str], dict[
     return mounts, {"PYTHONPATH": ":".join(search), "BLUEFLEET_CHECKOUTS": json.dumps(said)} if said else {}
 
 
-def display(environment: Mapping[str, str], home: Path) -> tuple[dict[Path, str], dict[str, str]]:
-    """What a program needs to open windows. Raises Refused when there is no display."""
-    name = environment.get("DISPLAY")
-    if not name:
-        raise Refused("there is no display: log in with `ssh -X`, or call `bsui --headless`")
-    sockets, cookies = Path("/tmp/.X11-unix"), Path(environment.get("XAUTHORITY") or home / ".Xauthority")  # noqa: S108
-    return (
-        {sockets: str(sockets), cookies: "/run/xauthority"},
-        {"DISPLAY": name, "XAUTHORITY": "/run/xauthority"},
-    )
-
-
 def command(
     asked: argparse.Namespace, settings: Mapping[str, Any], *, person: str, environment: Mapping[str, str],
     terminal: bool,
 ) -> list[str]:  # fmt: skip
     """The call of podman. Raises Refused."""
     home = Path(environment["HOME"]).resolve()
-    own = Path(settings["folder"]) / person
-    if not own.is_dir():
-        raise Refused(f"{person} is none of this desktop's desktop_users: ask whoever provisions it")
+    own = own_folder(settings, person)
     dev_mounts, dev = checkouts(asked.dev, home)
-    windows, screen = ({}, {}) if asked.headless else display(environment, home)
+    without = ", or call `bsui --headless`"
+    windows, screen = ({}, {}) if asked.headless else display(environment, home, otherwise=without)
     inside = {
         "HOME": str(home),
         "USER": person,
@@ -122,33 +104,23 @@ def command(
     volumes |= {**windows, **dev_mounts}
     working = Path.cwd()
     return [
-        "podman", "--storage-opt", f"additionalimagestore={settings['store']}",
-        "run", "--rm", "--init", "--pull=never", "--interactive", *(["--tty"] if terminal else []),
-        f"--name=bsui-{person}-{os.getpid()}", "--network=host", "--user=0:0",
-        "--cap-drop=all", "--security-opt=no-new-privileges", "--log-driver=none",
-        # The image lies in a store that all share: nobody may write to it, and mounts need a place in memory.
-        "--read-only", f"--tmpfs=/{home.parts[1]}:mode=755",
+        *podman_run(settings, f"bsui-{person}", volumes, inside),
+        "--interactive", *(["--tty"] if terminal else []),
+        # Mounts need a place in memory.
+        f"--tmpfs=/{home.parts[1]}:mode=755",
         f"--workdir={working if working.is_relative_to(home) else home}",
-        *(f"--env={name}={value}" for name, value in inside.items()),
-        *(f"--volume={path}:{where}" for path, where in volumes.items() if path.exists()),
         settings["image"], "python", "-m", "bluefleet.acquisition.terminal", *asked.ipython,
     ]  # fmt: skip
 
 
 def main() -> None:
-    try:
-        asked = arguments()
-        try:
-            settings = json.loads(SETTINGS.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise Refused(f"{SETTINGS}: {error.strerror}; this host has no terminal yet") from error
-        call = command(
-            asked, settings, person=getpass.getuser(), environment=os.environ, terminal=sys.stdin.isatty()
-        )  # fmt: skip
-    except Refused as refusal:
-        sys.exit(f"bsui: {refusal}")
-    # It stays in the place of this program: what ends the terminal ends podman, and podman the container.
-    os.execvpe(call[0], call, {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"})  # noqa: S606  (it is none)
+    asked = arguments()
+    become(
+        "bsui",
+        lambda settings, person: command(
+            asked, settings, person=person, environment=os.environ, terminal=sys.stdin.isatty()
+        ),
+    )
 
 
 if __name__ == "__main__":

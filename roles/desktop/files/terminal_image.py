@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""terminal-image REFERENCE: this desktop's shared store has the image of the terminal, and everybody may read it.
+"""terminal-image REFERENCE…: this desktop's shared store has the images of people's programs, and everybody may read them.
 
 People's podman reads the store beside their own, so that nobody needs a copy. Prints `changed` when it was not so before.
-Other images of the store go, but not while a terminal is open.
+Other images of the store go, but not while a terminal or a screen is open.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TERMINAL = b"bluefleet.acquisition.terminal"
+PROGRAMS = (b"bluefleet.acquisition.terminal", b"bluefleet.screens")
 
 
 def podman(store: Path, *arguments: str) -> str:
@@ -50,20 +50,21 @@ def open_to_all(store: Path) -> bool:
     return changed
 
 
-def terminal_is_open() -> bool:
-    """Whether a process of any person is one."""
+def in_use() -> bool:
+    """Whether a process of any person is one of these programs."""
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if TERMINAL in command.read_bytes():
-                return True
+            words = command.read_bytes()
         except OSError:
             continue
+        if any(program in words for program in PROGRAMS):
+            return True
     return False
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="terminal-image")
-    parser.add_argument("reference")
+    parser.add_argument("references", nargs="+", metavar="REFERENCE")
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--authfile", type=Path)
     parser.add_argument("--no-tls", action="store_true")
@@ -71,17 +72,18 @@ def main() -> None:
     asked = parser.parse_args()
     asked.store.mkdir(mode=0o755, parents=True, exist_ok=True)
     before = images(asked.store)
-    there = any(asked.reference in digests for digests in before.values())
-    if not there and not asked.check:
+    missing = [wanted for wanted in asked.references if not any(wanted in digests for digests in before.values())]
+    if not asked.check:
         login = ["--authfile", str(asked.authfile)] if asked.authfile else []
         plain = ["--tls-verify=false"] if asked.no_tls else []
-        podman(asked.store, "pull", "--quiet", *login, *plain, asked.reference)
-    old = [name for name, digests in before.items() if asked.reference not in digests]
-    goes = bool(old) and not terminal_is_open()
+        for reference in missing:
+            podman(asked.store, "pull", "--quiet", *login, *plain, reference)
+    old = [name for name, digests in before.items() if not set(digests) & set(asked.references)]
+    goes = bool(old) and not in_use()
     if goes and not asked.check:
         podman(asked.store, "rmi", "--force", *old)
     opened = not asked.check and open_to_all(asked.store)
-    print("changed" if not there or goes or opened else "unchanged")  # noqa: T201  (its answer to whoever converges)
+    print("changed" if missing or goes or opened else "unchanged")  # noqa: T201  (its answer to whoever converges)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class Engine:
         self._questions = Questions(endpoint, self.deadlines)
         self._client: DockerApi | None = None
         self._making = threading.Lock()
+        self._spent = 0.0
         self._lost: EngineTimeout | None = None
         self._left_at_work = False
 
@@ -79,6 +80,12 @@ class Engine:
             self._questions.close()
             if self._client is not None:
                 self._client.close()
+
+    async def reach(self) -> None:
+        """Connect already. The time it takes is taken from the deadline of the next question."""
+        begun = time.monotonic()
+        await self._ask("connect", lambda: self._questions.reach(self.deadlines.answer))
+        self._spent = time.monotonic() - begun
 
     async def observe(self, labels: Mapping[str, str]) -> Observation:
         """The engine's version and all containers, running or not, that carry `labels` (of `org.bluefleet`)."""
@@ -333,7 +340,8 @@ class Engine:
             with self._told(tried):
                 return ask()
 
-        return await self._within(tried, self.deadlines.answer, work)
+        spent, self._spent = self._spent, 0.0
+        return await self._within(tried, self.deadlines.answer - spent, work)
 
     async def _call(
         self, tried: str, deadline: float, work: Callable[["DockerApi"], _T], *, late: EngineError | None = None

@@ -67,6 +67,10 @@ class Questions:
         except ValueError as error:
             raise HTTPException(f"what answers there is no engine: {text[:100]!r}") from error
 
+    def reach(self, within: float) -> None:
+        """Have a connection for the next question."""
+        self._idle.append(self._kept() or self._connected(within))
+
     def newest_api(self, within: float) -> str:
         """The newest API that it speaks, as far as it tells."""
         if not self.api:
@@ -124,12 +128,13 @@ class Questions:
             self._skew = (max(self._skew[0], said - now), min(self._skew[1], said + 1 - asked))
 
     def _kept(self) -> HTTPConnection | None:
-        """A connection of before. One at which there is something to read has ended meanwhile."""
+        """A connection of before that the engine has not closed meanwhile."""
         while self._idle:
             link = self._idle.pop()
-            waiting = select.poll()
-            waiting.register(link.sock, select.POLLIN)
-            if not waiting.poll(0):
+            state = select.poll()
+            # Not whether there is something to read: TLS has words of its own after it was made.
+            state.register(link.sock, select.POLLRDHUP)
+            if not state.poll(0):
                 return link
             link.close()
         return None

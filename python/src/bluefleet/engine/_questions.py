@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPMessage
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint
 from bluefleet.engine._faults import NobodyThere
-from bluefleet.engine._ssh import SshLinks
+from bluefleet.engine._ssh import SshLink, SshLinks, heard
 from bluefleet.engine._trust import check_files, context_of
 
 # What the oldest supported engine (Debian 12's 20.10) speaks. One that no longer does is asked in what itself speaks.
@@ -107,7 +107,8 @@ class Questions:
             # One that was closed on this side's certificate has said why before that.
             with suppress(BrokenPipeError):
                 link.request("GET", target)
-            answer = link.getresponse()
+            with heard(link.sock) if isinstance(link.sock, SshLink) else nullcontext():
+                answer = link.getresponse()
             self._learn(answer.headers, asked)
             text = answer.read()
         except BaseException:

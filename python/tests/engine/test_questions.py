@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -128,6 +130,23 @@ def test_what_is_no_engine_is_told_apart(peculiar: Peculiar) -> None:
     peculiar.words = b"<html>"
     with pytest.raises(EngineUnreachable, match=r"what answers there is no engine: .*<html>"):
         version(peculiar)
+
+
+def test_who_only_asks_waits_for_no_import_of_what_changes_engines(peculiar: Peculiar) -> None:
+    code = f"""
+import asyncio, sys
+import bluefleet.fleet
+from bluefleet.engine import Endpoint, Engine
+
+async def asked():
+    async with Engine(Endpoint("node1", {peculiar.endpoint.url!r})) as engine:
+        await engine.observe({{"site": "nobody"}})
+
+asyncio.run(asked())
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    assert not {"docker", "requests", "urllib3"} & set(done.stdout.split())
 
 
 def test_all_questions_to_an_engine_go_over_the_connection_that_reached_it(

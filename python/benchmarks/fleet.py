@@ -97,6 +97,9 @@ def main() -> int:
     figures: list[Figure] = []
     if not chosen.lab_only:
         with tempfile.TemporaryDirectory(prefix="bluefleet-bench-") as folder:
+            # As on a manager, where site.yml compiles the command; the runs to warm up do it here.
+            os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+            os.environ["PYTHONPYCACHEPREFIX"] = str(Path(folder) / "bytecode")
             many = ManyNodes(Path(folder))
             try:
                 asked = Asked(

@@ -71,13 +71,20 @@ async def _open(told: Connection, asked: Asked) -> None:
     places = Places()
     servers: list[asyncio.Server] = []
     hanging: list[_Link] = []
+    # Kept: a task that nobody knows any more may be thrown away.
+    serving: set[asyncio.Task[None]] = set()
 
     async def at(
         address: str, far: Callable[[], Awaitable[_Link]], delay: float = 0, tls: ssl.SSLContext | None = None
     ) -> Place:
-        async def serve(*near: asyncio.StreamReader | asyncio.StreamWriter) -> None:
+        async def join(near: _Link) -> None:
             with contextlib.suppress(OSError):
-                await _join(near, await far(), delay)  # type: ignore[arg-type]
+                await _join(near, await far(), delay)
+
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(join((reader, writer)))
+            serving.add(task)
+            task.add_done_callback(serving.discard)
 
         server = await asyncio.start_server(serve, address, 0, ssl=tls, backlog=1024)
         servers.append(server)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bluefleet.fleet._pace import all_ended, at_pace
+from bluefleet.fleet._pace import Pace, all_ended, at_pace
 
 
 def test_what_came_of_it_is_in_order_and_few_begin_in_the_same_moment() -> None:
@@ -24,6 +24,23 @@ def test_what_came_of_it_is_in_order_and_few_begin_in_the_same_moment() -> None:
 
     assert asyncio.run(all_of_them()) == list(range(100))
     assert most < 20
+
+
+def test_all_have_their_first_turn_before_any_has_its_second() -> None:
+    pace = Pace()
+    turns: list[str] = []
+
+    async def work() -> None:
+        for turn in ("first", "second"):
+            async with pace.turn():
+                await asyncio.sleep(0)
+                turns.append(turn)
+
+    async def all_of_them() -> None:
+        await at_pace((work() for _ in range(100)), pace)
+
+    asyncio.run(all_of_them())
+    assert turns == ["first"] * 100 + ["second"] * 100
 
 
 def test_those_that_hang_keep_no_other_waiting() -> None:

@@ -311,7 +311,7 @@ def test_status_tells_the_clock_and_who_is_at_work(
     assert (node.clock_skew_seconds, node.problems) == (0.0, [])
     assert node.busy.startswith("bob (`bluefleet update`")
     here = time.time
-    monkeypatch.setattr("bluefleet.engine._client.time.time", lambda: here() + 100)
+    monkeypatch.setattr("bluefleet.engine._questions.time.time", lambda: here() + 100)
     node = asyncio.run(status(site, settings, deadline=5)).nodes[0]
     assert -101 < node.clock_skew_seconds < -98
     (problem,) = node.problems

@@ -4,15 +4,12 @@ Everything here blocks; it runs in threads that `_engine` starts and may abandon
 """
 
 import json
-import os
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 import requests.exceptions
 import urllib3.exceptions
@@ -20,50 +17,29 @@ from docker.api.client import APIClient
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+from bluefleet.engine._adapters import SshAdapter, TrustingAdapter
 from bluefleet.engine._endpoint import Deadlines, Endpoint
-from bluefleet.engine._errors import (
-    ContainerMissing,
-    EngineError,
-    EngineFault,
-    EngineRefused,
-    EngineTimeout,
-    EngineUnreachable,
-    ImageMissing,
-    NameTaken,
-    OwnFault,
-)
-from bluefleet.engine._own_faults import own_fault
-from bluefleet.engine._ssh import SshAdapter
-from bluefleet.engine._ssh_words import SshEnded, ssh_error
-from bluefleet.engine._trust import TrustingAdapter
+from bluefleet.engine._errors import ContainerMissing, EngineError, ImageMissing, NameTaken
+from bluefleet.engine._faults import NobodyThere, fault, named
+from bluefleet.engine._trust import check_files
 
-# What the oldest supported engine (Debian 12's 20.10) speaks; the answer to the first question tells what both speak.
-_FIRST_API = "1.41"
 _CONFLICT = 409
-
-_E = TypeVar("_E", bound=BaseException)
 
 
 class DockerApi(Protocol):
     """The part of docker-py this project uses, with types."""
 
     def allow(self, seconds: float) -> None: ...
-    def negotiate(self) -> dict[str, Any]: ...
-    def info(self) -> dict[str, Any]: ...
-    def containers(self, *, all: bool, filters: Mapping[str, Any]) -> list[dict[str, Any]]: ...  # noqa: A002 (docker-py's word)
-    def inspect_container(self, container: str) -> dict[str, Any]: ...
     def create_container_from_config(self, config: Mapping[str, Any], name: str) -> dict[str, Any]: ...
     def start(self, container: str) -> None: ...
     def stop(self, container: str, timeout: int) -> None: ...
     def kill(self, container: str) -> None: ...
     def remove_container(self, container: str, *, force: bool) -> None: ...
     def images(self) -> list[dict[str, Any]]: ...
-    def volumes(self) -> dict[str, Any]: ...
     def inspect_volume(self, name: str) -> dict[str, Any]: ...
     def create_volume(
         self, name: str, driver: str, driver_opts: dict[str, str], labels: dict[str, str]
     ) -> dict[str, Any]: ...
-    def inspect_network(self, net_id: str) -> dict[str, Any]: ...
     def remove_image(self, image: str) -> object: ...
     def inspect_image(self, image: str) -> dict[str, Any]: ...
     def pull(
@@ -81,18 +57,18 @@ class DockerApi(Protocol):
     def end_streams(self) -> None: ...
     def exec_resize(self, exec_id: str, height: int, width: int) -> None: ...
     def exec_inspect(self, exec_id: str) -> dict[str, Any]: ...
-    def clock_skew(self) -> float: ...
     def cut(self) -> None: ...
     def close(self) -> None: ...
 
 
 class _Client(APIClient):
-    def __init__(self, endpoint: Endpoint, deadlines: Deadlines) -> None:
+    def __init__(self, endpoint: Endpoint, deadlines: Deadlines, api: str) -> None:
         self._connect = deadlines.connect
         self._allowed = threading.local()
         super().__init__(
             base_url=endpoint.url,
-            version=_FIRST_API,
+            # The newest that both sides speak.
+            version=min(api, DEFAULT_DOCKER_API_VERSION, key=_order),
             use_ssh_client=True,
         )
         if endpoint.certificate is not None:
@@ -100,10 +76,7 @@ class _Client(APIClient):
         self._ssh = SshAdapter(endpoint.url, deadlines.connect) if endpoint.url.startswith("ssh:") else None
         if self._ssh is not None:
             self.mount(self.base_url, self._ssh)
-        # The node's clock less ours is between these; every answer tells its second.
-        self._skew = (float("-inf"), float("inf"))
         self._streams: list[requests.Response] = []
-        self.hooks["response"].append(self._compare_clocks)
         # With it, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE would replace the engine CA, and a proxy could be dialled.
         self.trust_env = False
 
@@ -114,18 +87,6 @@ class _Client(APIClient):
     def _set_request_timeout(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         seconds: float = self._allowed.seconds
         return {**kwargs, "timeout": (min(self._connect, seconds), seconds)}
-
-    def _compare_clocks(self, response: requests.Response, *_arguments: object, **_options: object) -> None:
-        now = time.time()
-        with suppress(KeyError, ValueError):
-            said = parsedate_to_datetime(response.headers["Date"]).timestamp()
-            asked = now - response.elapsed.total_seconds()
-            self._skew = (max(self._skew[0], said - now), min(self._skew[1], said + 1 - asked))
-
-    def clock_skew(self) -> float:
-        """Seconds by which the node's clock is ahead (or, less than 0, behind) at least; 0 when it may be right."""
-        least, most = self._skew
-        return least if least > 0 else most if most < 0 else 0.0
 
     def log_frames(
         self, container: str, *, follow: bool, since: float, tail: int | None
@@ -188,12 +149,6 @@ class _Client(APIClient):
         if self._ssh is not None:
             self._ssh.cut()
 
-    def negotiate(self) -> dict[str, Any]:
-        """The engine's version; from here on both sides' newest common API is spoken."""
-        answer = self.version(api_version=False)
-        self._version = min(str(answer["ApiVersion"]), DEFAULT_DOCKER_API_VERSION, key=_order)
-        return answer
-
 
 def _all(tail: int | None) -> int | str:
     return "all" if tail is None else tail
@@ -226,20 +181,11 @@ def _in_requests_words() -> Generator[None, None, None]:
         raise requests.exceptions.ConnectionError(error) from error
 
 
-def connect(endpoint: Endpoint, deadlines: Deadlines) -> DockerApi:
-    """A client for the engine. Nothing is sent yet."""
-    _check_files(endpoint)
+def connect(endpoint: Endpoint, deadlines: Deadlines, api: str) -> DockerApi:
+    """A client for the engine, whose newest API is known. Nothing is sent yet."""
+    check_files(endpoint)
     with translated(endpoint, "connect"):
-        return cast("DockerApi", _Client(endpoint, deadlines))
-
-
-def inspect_all(client: DockerApi, labels: list[str]) -> list[dict[str, Any]]:
-    """All the engine knows of the containers with these labels; one that goes away meanwhile is not there."""
-    found: list[dict[str, Any]] = []
-    for entry in client.containers(all=True, filters={"label": labels}):
-        with suppress(NotFound):
-            found.append(client.inspect_container(entry["Id"]))
-    return found
+        return cast("DockerApi", _Client(endpoint, deadlines, api))
 
 
 def volume_options(client: DockerApi, name: str) -> dict[str, str] | None:
@@ -248,26 +194,6 @@ def volume_options(client: DockerApi, name: str) -> dict[str, str] | None:
         return client.inspect_volume(name)["Options"] or {}
     except NotFound:
         return None
-
-
-def network_made(client: DockerApi, name: str) -> str:
-    """When the engine made the network, in its own words; empty when it has none of that name."""
-    try:
-        return str(client.inspect_network(name)["Created"])
-    except NotFound:
-        return ""
-
-
-def _check_files(endpoint: Endpoint) -> None:
-    files = endpoint.certificate
-    for file in (files.ca, files.certificate, files.key) if files else ():
-        if not os.access(file, os.R_OK):
-            raise EngineRefused(
-                endpoint.node,
-                f"connect at {endpoint.url}",
-                f"{file} is missing or not readable by this user",
-                "Run it as user bluefleet or root; `site.yml --tags engines` puts the files in place",
-            )
 
 
 def _order(version: str) -> tuple[int, ...]:
@@ -286,39 +212,14 @@ def translated(endpoint: Endpoint, tried: str) -> Generator[None, None, None]:
 
 
 def _named(endpoint: Endpoint, tried: str, error: Exception) -> EngineError:
-    node, where = endpoint.node, endpoint.url
     if isinstance(error, APIError):
-        return _answered(node, f"{tried} at {where}", error)
-    own = next(filter(None, map(own_fault, _causes(error))), None)
-    if own is not None:
-        return OwnFault(node, f"{tried} at {where}", *own)
-    ended = _cause(error, SshEnded)
-    if ended is not None:
-        return ssh_error(endpoint, f"{tried} at {where}", ended.words)
-    refusal = _cause(error, ssl.SSLError)
-    if refusal is not None:
-        return EngineRefused(
-            node,
-            f"{tried} at {where}",
-            _tls_words(refusal),
-            "Compare the engine's certificate with /etc/bluefleet/pki/engine-client on the manager; "
-            "`site.yml --tags engines` renews both",
-        )
-    if isinstance(error, requests.exceptions.Timeout | TimeoutError) and not isinstance(
-        error, requests.exceptions.ConnectTimeout
-    ):
-        return EngineTimeout(
-            node,
-            f"{tried} at {where}",
-            "connected, but no answer within the deadline",
-            f"Look at `journalctl -u docker` on {node}; restart its engine if it hangs",
-        )
-    return EngineUnreachable(
-        node,
-        f"{tried} at {where}",
-        _plain_words(error),
-        f"Check that {node} is switched on and its engine runs (`systemctl status docker`)",
-    )
+        return _answered(endpoint.node, f"{tried} at {endpoint.url}", error)
+    # requests' time-outs are no TimeoutError.
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return named(endpoint, tried, NobodyThere())
+    if isinstance(error, requests.exceptions.Timeout):
+        return named(endpoint, tried, TimeoutError())
+    return named(endpoint, tried, error)
 
 
 def _answered(node: str, tried: str, error: APIError) -> EngineError:
@@ -331,48 +232,4 @@ def _answered(node: str, tried: str, error: APIError) -> EngineError:
         return ContainerMissing(node, tried, words, "Run `bluefleet apply`")
     if error.status_code == _CONFLICT and "already in use" in words:
         return NameTaken(node, tried, words, "Remove or rename the container that is in the way")
-    return EngineFault(node, tried, words, f"Look at `journalctl -u docker` on {node}")
-
-
-def _cause(error: BaseException, kind: type[_E]) -> _E | None:
-    """The first error of `kind` that led to `error`."""
-    return next((one for one in _causes(error) if isinstance(one, kind)), None)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """It and all that led to it; requests and urllib3 nest theirs in three different ways."""
-    waiting: list[object] = [error]
-    seen: set[int] = set()
-    while waiting:
-        candidate = waiting.pop(0)
-        if isinstance(candidate, BaseException) and id(candidate) not in seen:
-            yield candidate
-            seen.add(id(candidate))
-            waiting += [candidate.__cause__, candidate.__context__, getattr(candidate, "reason", None), *candidate.args]
-
-
-_TLS_WORDS = {
-    "CERTIFICATE_REQUIRED": "the engine asks for a client certificate and was shown none",
-    "UNKNOWN_CA": "the engine does not know the authority that signed the manager's certificate",
-    "CERTIFICATE_EXPIRED": "the manager's certificate has expired",
-    "WRONG_VERSION_NUMBER": "the engine does not speak TLS there",
-}
-
-
-def _tls_words(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the engine's certificate was refused: {error.verify_message}"
-    reason = error.reason or str(error)
-    return next((words for key, words in _TLS_WORDS.items() if key in reason), f"TLS failed: {reason}")
-
-
-def _plain_words(error: Exception) -> str:
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "nothing answers at that address"
-    if _cause(error, socket.gaierror) is not None:
-        return "the name does not resolve"
-    if _cause(error, ConnectionRefusedError) is not None:
-        return "connection refused: nothing listens there"
-    if _cause(error, ConnectionResetError) is not None:
-        return "it closed the connection without an answer"
-    return str(error)
+    return fault(node, tried, words)

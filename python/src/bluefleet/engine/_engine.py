@@ -10,13 +10,14 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
+from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bluefleet.engine._endpoint import Deadlines, Endpoint, RegistryLogin
 from bluefleet.engine._errors import (
@@ -29,7 +30,9 @@ from bluefleet.engine._errors import (
     TransferTimeout,
     VolumeDiffers,
 )
-from bluefleet.engine._seen import Executed, Happened, LocalImage, LogLine, Observation, container_of
+from bluefleet.engine._faults import fault, named
+from bluefleet.engine._questions import Questions, Refusal
+from bluefleet.engine._seen import Container, Executed, Happened, LocalImage, LogLine, Observation, container_of
 from bluefleet.engine._session import NotBegun, Streams, converse
 from bluefleet.engine._spec import LABEL, ContainerSpec, Mount
 
@@ -59,10 +62,10 @@ class Engine:
     def __init__(self, endpoint: Endpoint, deadlines: Deadlines | None = None) -> None:
         self.endpoint = endpoint
         self.deadlines = deadlines or Deadlines()
+        self._questions = Questions(endpoint, self.deadlines)
         self._client: DockerApi | None = None
-        # One that has not answered yet, too.
-        self._dialled: list[DockerApi] = []
-        self._version = ""
+        self._making = threading.Lock()
+        self._spent = 0.0
         self._lost: EngineTimeout | None = None
         self._left_at_work = False
 
@@ -74,33 +77,40 @@ class Engine:
     ) -> None:
         # A client that a call still uses is left to its thread.
         if self._lost is None and not self._left_at_work:
-            for client in self._dialled:
-                client.close()
+            self._questions.close()
+            if self._client is not None:
+                self._client.close()
+
+    async def reach(self) -> None:
+        """Connect already. The time it takes is taken from the deadline of the next question."""
+        begun = time.monotonic()
+        await self._ask("connect", lambda: self._questions.reach(self.deadlines.answer))
+        self._spent = time.monotonic() - begun
 
     async def observe(self, labels: Mapping[str, str]) -> Observation:
         """The engine's version and all containers, running or not, that carry `labels` (of `org.bluefleet`)."""
-        selection = [f"{LABEL}.{key}={value}" for key, value in labels.items()]
+        selection = {"label": [f"{LABEL}.{key}={value}" for key, value in labels.items()]}
+        within = self.deadlines.answer
 
-        def ask(client: "DockerApi") -> Observation:
-            from bluefleet.engine._client import inspect_all
+        def ask() -> Observation:
+            containers: list[Container] = []
+            for entry in self._questions.get("/containers/json", within, all=1, filters=selection):
+                found = self._if_there(f"/containers/{entry['Id']}/json")
+                # It went away meanwhile.
+                if found is not None:
+                    containers.append(container_of(found))
+            version = self._questions.version(within)
+            return Observation(version, tuple(containers), clock_skew=self._questions.clock_skew())
 
-            containers = tuple(container_of(found) for found in inspect_all(client, selection))
-            return Observation(version=self._version, containers=containers, clock_skew=client.clock_skew())
-
-        return await self._call("look at its containers", self.deadlines.answer, ask)
+        return await self._ask("look at its containers", ask)
 
     async def started(self) -> str:
         """A word for its last start: another one after the next. Empty when this engine does not tell.
 
         An engine makes its bridge anew whenever it starts, and tells when it made it, but not when it was started.
         """
-
-        def ask(client: "DockerApi") -> str:
-            from bluefleet.engine._client import network_made
-
-            return network_made(client, "bridge")
-
-        return await self._call("ask for its start", self.deadlines.answer, ask)
+        found = await self._ask("ask for its start", lambda: self._if_there("/networks/bridge"))
+        return str(found["Created"]) if found else ""
 
     async def ensure_image(self, reference: str, digest: str, login: RegistryLogin | None = None) -> str:
         """The name under which the node has that image; pulled if it is not there. Returns what to create from.
@@ -290,28 +300,23 @@ class Engine:
     async def images(self) -> list[LocalImage]:
         """All images on the node."""
 
-        def ask(client: "DockerApi") -> list[LocalImage]:
-            return [
-                LocalImage(
-                    id=str(image["Id"]),
-                    digests=frozenset(str(one).partition("@")[2] for one in image.get("RepoDigests") or ()),
-                    bytes=int(image["Size"]),
-                )
-                for image in client.images()
-            ]
-
-        return await self._call("list its images", self.deadlines.answer, ask)
+        found = await self._ask("list its images", lambda: self._questions.get("/images/json", self.deadlines.answer))
+        return [
+            LocalImage(
+                id=str(image["Id"]),
+                digests=frozenset(str(one).partition("@")[2] for one in image.get("RepoDigests") or ()),
+                bytes=int(image["Size"]),
+            )
+            for image in found
+        ]
 
     async def volumes(self) -> dict[str, str]:
         """Its named volumes, each with the device it was made of; empty for a folder of the engine's own."""
-
-        def ask(client: "DockerApi") -> dict[str, str]:
-            return {
-                str(one["Name"]): str((one["Options"] or {"device": ""}).get("device", ""))
-                for one in client.volumes()["Volumes"] or ()
-            }
-
-        return await self._call("list its volumes", self.deadlines.answer, ask)
+        found = await self._ask("list its volumes", lambda: self._questions.get("/volumes", self.deadlines.answer))
+        return {
+            str(one["Name"]): str((one["Options"] or {"device": ""}).get("device", ""))
+            for one in found["Volumes"] or ()
+        }
 
     async def remove_image(self, reference: str, digest: str) -> None:
         """Remove an image by every name it has there, if it is there. Raises EngineFault when a container needs it."""
@@ -328,23 +333,39 @@ class Engine:
             "remove a container", self.deadlines.change, lambda client: client.remove_container(container, force=True)
         )
 
+    async def _ask(self, tried: str, ask: Callable[[], _T]) -> _T:
+        """A question that has no need of docker-py."""
+
+        def work() -> _T:
+            with self._told(tried):
+                return ask()
+
+        spent, self._spent = self._spent, 0.0
+        return await self._within(tried, self.deadlines.answer - spent, work)
+
     async def _call(
         self, tried: str, deadline: float, work: Callable[["DockerApi"], _T], *, late: EngineError | None = None
     ) -> _T:
-        """Do the work in a thread. `late` is raised when it takes too long for reasons that are not the engine's."""
         # Before the clock runs: no engine should be blamed for the 0.3 s that docker-py takes to import, and who only
-        # wants a name of this package should not pay them.
+        # asks should not pay them.
         import_module("bluefleet.engine._client")
+        return await self._within(tried, deadline, lambda: self._connected(tried, deadline, work), late=late)
+
+    async def _within(
+        self, tried: str, deadline: float, work: Callable[[], _T], *, late: EngineError | None = None
+    ) -> _T:
+        """Do the work in a thread. `late` is raised when it takes too long for reasons that are not the engine's."""
         if self._lost is not None:
             raise self._lost
         try:
-            return await _in_thread(lambda: self._connected(tried, deadline, work), deadline)
+            return await _in_thread(work, deadline)
         except (TimeoutError, EngineTimeout) as error:
             if late is not None:
                 self._left_at_work = True
                 raise late from None
-            for client in self._dialled:
-                client.cut()
+            self._questions.cut()
+            if self._client is not None:
+                self._client.cut()
             if isinstance(error, EngineTimeout):
                 self._lost = error
                 raise
@@ -355,6 +376,25 @@ class Engine:
                 f"Look at `journalctl -u docker` on {self.endpoint.node}; restart its engine if it hangs",
             )
             raise self._lost from None
+
+    @contextmanager
+    def _told(self, tried: str) -> Generator[None, None, None]:
+        """What goes wrong with a question, as this package's errors."""
+        try:
+            yield
+        except Refusal as error:
+            raise fault(self.endpoint.node, f"{tried} at {self.endpoint.url}", str(error)) from error
+        except (OSError, HTTPException) as error:
+            raise named(self.endpoint, tried if self._questions.api else "connect", error) from error
+
+    def _if_there(self, path: str) -> Any:
+        """What the engine tells of a thing; None when there is none."""
+        try:
+            return self._questions.get(path, self.deadlines.answer)
+        except Refusal as error:
+            if error.missing:
+                return None
+            raise
 
     async def _stream(self, tried: str, work: Callable[["DockerApi"], Iterator[_T]]) -> AsyncGenerator[_T, None]:
         """What `work` yields in a thread of its own. The thread waits until each is taken, and ends with its reader."""
@@ -403,13 +443,11 @@ class Engine:
     def _connected(self, tried: str, deadline: float, work: Callable[["DockerApi"], _T]) -> _T:
         from bluefleet.engine._client import connect, translated
 
-        if self._client is None:
-            client = connect(self.endpoint, self.deadlines)
-            self._dialled.append(client)
-            client.allow(deadline)
-            with translated(self.endpoint, "connect"):
-                self._version = str(client.negotiate()["Version"])
-            self._client = client
+        with self._told("connect"):
+            api = self._questions.newest_api(min(deadline, self.deadlines.answer))
+        with self._making:
+            if self._client is None:
+                self._client = connect(self.endpoint, self.deadlines, api)
         self._client.allow(deadline)
         with translated(self.endpoint, tried):
             return work(self._client)

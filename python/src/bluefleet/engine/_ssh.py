@@ -10,15 +10,10 @@ import socket
 import subprocess
 import threading
 import weakref
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
-
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool
-from urllib3.connection import HTTPConnection
-from urllib3.response import HTTPResponse
 
 from bluefleet.engine._ssh_words import SshEnded, SshMissing
 
@@ -31,27 +26,25 @@ _WORDS = 4096
 _DIAL = "docker system dial-stdio"
 
 
-class SshAdapter(HTTPAdapter):
-    """Takes requests to the engine of `url` (`ssh://…`) through ssh processes, which end with their connections."""
+class SshLinks:
+    """Dials the engine of `url` (`ssh://…`); every link is an ssh process, which ends with it."""
 
     def __init__(self, url: str, connect: float) -> None:
-        self._pool = _Pool(_command(url, connect))
-        super().__init__()
+        self._command = _command(url, connect)
+        self._links: weakref.WeakSet[SshLink] = weakref.WeakSet()
+        self._dialling = threading.Lock()
 
-    def get_connection_with_tls_context(self, *_request: Any, **_options: Any) -> Any:
-        """There is one place to go."""
-        return self._pool
+    def dial(self) -> "SshLink":
+        """A new link."""
+        link = SshLink.of(self._command)
+        with self._dialling:
+            self._links.add(link)
+        return link
 
     def cut(self) -> None:
         """End all ssh processes now: whoever waits for one is told that the connection is gone."""
-        for link in list(self._pool.links):
+        for link in list(self._links):
             link.end()
-
-    def close(self) -> None:
-        """End all of it, a stream that nobody has read to its end, too."""
-        super().close()
-        self._pool.close()
-        self.cut()
 
 
 def _command(url: str, connect: float) -> list[str]:
@@ -71,7 +64,7 @@ def _command(url: str, connect: float) -> list[str]:
     ]
 
 
-class _Link(socket.socket):
+class SshLink(socket.socket):
     """Our end. The process ends when the last who reads or writes here has closed it, as a TCP connection does."""
 
     process: subprocess.Popen[bytes] | None = None
@@ -80,7 +73,7 @@ class _Link(socket.socket):
     words = ""
 
     @classmethod
-    def of(cls, command: Sequence[str]) -> "_Link":
+    def of(cls, command: Sequence[str]) -> "SshLink":
         ours, its = socket.socketpair()
         link = cls(fileno=ours.detach())
         with its:
@@ -117,39 +110,12 @@ class _Link(socket.socket):
                 self.words = os.pread(said.fileno(), _WORDS, 0).decode(errors="replace")
 
 
-class _Connection(HTTPConnection):
-    pool: "_Pool"
-
-    def connect(self) -> None:
-        self.sock = self.pool.dial()
-        self.sock.settimeout(self.timeout)
-
-    def getresponse(self) -> HTTPResponse:  # pyright: ignore[reportIncompatibleMethodOverride]
-        link = cast("_Link", self.sock)
-        try:
-            return super().getresponse()
-        except ConnectionError as error:
-            # Its words are whole when it has ended.
-            link.end()
-            raise SshEnded(link.words) from error
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = cast("Any", _Connection)
-
-    def __init__(self, command: Sequence[str]) -> None:
-        super().__init__("localhost", maxsize=4)
-        self.links: weakref.WeakSet[_Link] = weakref.WeakSet()
-        self._command = command
-        self._dialling = threading.Lock()
-
-    def _new_conn(self) -> Any:
-        made: Any = super()._new_conn()
-        made.pool = self
-        return made
-
-    def dial(self) -> _Link:
-        link = _Link.of(self._command)
-        with self._dialling:
-            self.links.add(link)
-        return link
+@contextmanager
+def heard(link: SshLink) -> Generator[None, None, None]:
+    """While an answer is waited for: that there is none any more becomes what ssh said when it ended."""
+    try:
+        yield
+    except ConnectionError as error:
+        # Its words are whole when it has ended.
+        link.end()
+        raise SshEnded(link.words) from error

@@ -8,16 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-import requests
 from pydantic import BaseModel, ConfigDict, Field
 
 from bluefleet.fleet import _history as history
 from bluefleet.fleet._certificates import ends_at, ends_in_file
+from bluefleet.fleet._edge import in_words, session
 from bluefleet.fleet._images import images_report
 from bluefleet.fleet._lock import owner
 from bluefleet.fleet._manager_services import actor
 from bluefleet.fleet._overrides import Overrides
-from bluefleet.fleet._queue import in_words
 from bluefleet.fleet._report import SCHEMA_VERSION, InstanceStatus, StatusReport
 from bluefleet.fleet._selection import select
 from bluefleet.fleet._settings import Settings
@@ -311,15 +310,12 @@ def _ask_registry(patient: _Patient) -> Check:
     address = registry.address if registry else ""
     secure = registry is not None and registry.tls
     url = f"{'https' if secure else 'http'}://{address}/v2/"
-    # REQUESTS_CA_BUNDLE would replace the site's authority, and a proxy could be dialled.
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = str(patient.settings.site_ca) if secure else False
+    with session(patient.settings.site_ca if secure else False) as asking:
         try:
             password = patient.settings.registry_password.read_text(encoding="utf-8").strip()
-            answer = session.get(url, auth=("pull", password), timeout=(min(2.0, patient.answer), patient.answer))
+            answer = asking.get(url, auth=("pull", password), timeout=(min(2.0, patient.answer), patient.answer))
             answer.raise_for_status()
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:
             remedy = "What runs goes on. Look at `systemctl status bluefleet-registry` on the manager"
             return _failed("registry", url, in_words(error, patient.answer), remedy)
     return _ok("registry", url, "answers, and knows the password for pulls")

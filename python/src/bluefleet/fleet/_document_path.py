@@ -4,9 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import requests
-
-from bluefleet.fleet._queue import in_words
+from bluefleet.fleet._edge import in_words, session
 from bluefleet.fleet._report import DocumentService
 from bluefleet.fleet._settings import Settings
 from bluefleet.model import Site
@@ -44,15 +42,12 @@ def service_status(name: str, said: dict[str, Any]) -> DocumentService:
 
 
 def _ask(name: str, url: str, ca: Path, deadline: float) -> DocumentService:
-    # REQUESTS_CA_BUNDLE would replace the site's authority, and a proxy could be dialled.
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = str(ca)
+    with session(ca) as asking:
         try:
-            answer = session.get(url, timeout=(min(_CONNECT, deadline), deadline))
+            answer = asking.get(url, timeout=(min(_CONNECT, deadline), deadline))
             answer.raise_for_status()
             return service_status(name, answer.json())
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:
             return DocumentService(name=name, waiting=None, reason=f"{url} {in_words(error, deadline)}")
         except (KeyError, TypeError) as error:
             return DocumentService(name=name, waiting=None, reason=f"{url} says something unexpected: {error!r}")

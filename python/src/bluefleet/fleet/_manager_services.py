@@ -4,10 +4,9 @@ import re
 import socket
 from typing import Any, cast
 
-import requests
 import yaml
 
-from bluefleet.fleet._queue import in_words
+from bluefleet.fleet._edge import in_words, session
 from bluefleet.fleet._report import FleetServiceStatus
 from bluefleet.fleet._settings import Settings
 
@@ -27,12 +26,10 @@ def fleet_service(settings: Settings, *, deadline: float) -> FleetServiceStatus 
     except OSError as error:
         return FleetServiceStatus(reason=f"{unit} can't be read: {error.strerror}")
     url = f"http://127.0.0.1:{chosen[1] if chosen else _SERVICE_PORT}/healthz"
-    # A proxy of the environment could be dialled.
-    with requests.Session() as session:
-        session.trust_env = False
+    with session() as asking:
         try:
-            session.get(url, timeout=(min(_CONNECT, deadline), deadline)).raise_for_status()
-        except (requests.RequestException, OSError) as error:
+            asking.get(url, timeout=(min(_CONNECT, deadline), deadline)).raise_for_status()
+        except OSError as error:
             return FleetServiceStatus(reason=f"{url} {in_words(error, deadline)}")
     return FleetServiceStatus(reason="")
 

@@ -6,9 +6,7 @@ import signal
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
-import requests
-
-from bluefleet.fleet._queue import in_words
+from bluefleet.fleet._edge import in_words, session
 from bluefleet.fleet._settings import Settings
 from bluefleet.model import ACTION, Node, Power, PowerHttp
 
@@ -97,17 +95,14 @@ def _ask(http: PowerHttp, settings: Settings, action: str, seconds: float) -> st
     """What went wrong, in words."""
     url = http.url.replace(ACTION, action)
     headers = {"Content-Type": http.content_type} if http.body is not None else {}
-    # REQUESTS_CA_BUNDLE would replace the authority, and a proxy could be dialled.
-    with requests.Session() as session:
-        session.trust_env = False
-        session.verify = http.ca_file or str(settings.site_ca)
+    with session(Path(http.ca_file) if http.ca_file else settings.site_ca) as asking:
         try:
             if http.token_file is not None:
                 token = Path(http.token_file).read_text(encoding="utf-8").strip()
                 headers["Authorization"] = f"Bearer {token}"
             body = http.body.replace(ACTION, action).encode() if http.body is not None else None
             # A power unit that sends us elsewhere would be shown the token there.
-            answer = session.request(
+            answer = asking.request(
                 http.method,
                 url,
                 data=body,
@@ -116,6 +111,6 @@ def _ask(http: PowerHttp, settings: Settings, action: str, seconds: float) -> st
                 allow_redirects=False,
             )
             answer.raise_for_status()
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:
             return f"{url} {in_words(error, seconds)}"
     return "" if answer.ok and not answer.is_redirect else f"{url} answered {answer.status_code}"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import requests
-
+from bluefleet.fleet._edge import in_words, session
 from bluefleet.fleet._settings import Settings
 from bluefleet.model import Site
 
@@ -63,10 +62,7 @@ class Queue:
         self.url = url
         self._answer = answer
         self._key_file = key_file
-        self._session = requests.Session()
-        # REQUESTS_CA_BUNDLE would replace the site's authority, and a proxy could be dialled.
-        self._session.trust_env = False
-        self._session.verify = str(ca)
+        self._session = session(ca)
 
     @classmethod
     def of(cls, site: Site, settings: Settings, *, answer: float = _ANSWER) -> "Queue | None":
@@ -161,24 +157,11 @@ class Queue:
             )
             answer.raise_for_status()
             content: Any = answer.json()
-        except (requests.RequestException, OSError) as error:
+        except OSError as error:
             raise QueueError(f"the queue at {where} {in_words(error, self._answer)}") from error
         if content.get("success") is False:
             raise QueueError(f"the queue refused {path}: {content.get('msg')}")
         return content
-
-
-def in_words(error: requests.RequestException | OSError, answer: float) -> str:
-    """What an edge did instead of answering; `answer` is how many seconds it had."""
-    if isinstance(error, requests.HTTPError):
-        return f"answered {error.response.status_code} {error.response.text[:200]}"
-    if isinstance(error, requests.Timeout):
-        return f"did not answer within {answer:g} s"
-    if isinstance(error, requests.exceptions.SSLError):
-        return "showed a certificate that the site CA did not sign"
-    if isinstance(error, requests.ConnectionError):
-        return "is not there: nothing listens, or the host is off"
-    return f"was not asked: {error}"
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -16,7 +16,7 @@ from bluefleet.fleet._lock import owner
 from bluefleet.fleet._manager_services import fleet_service
 from bluefleet.fleet._orphans import orphans
 from bluefleet.fleet._overrides import Override, Overrides
-from bluefleet.fleet._pace import at_pace
+from bluefleet.fleet._pace import Pace, at_pace
 from bluefleet.fleet._plan import drift, instance_of
 from bluefleet.fleet._queue_status import queue_status
 from bluefleet.fleet._refused_devices import silenced_devices
@@ -50,14 +50,15 @@ async def status(
     """
     state = State(settings.state_file)
     known = Known.now(state)
-    looking = Looking(site, settings, deadline, known, measure_disks=measure_disks)
+    pace = Pace()
+    looking = Looking(site, settings, deadline, known, pace=pace, measure_disks=measure_disks)
 
     async def look(one: Chosen) -> NodeStatus:
         return (await looking.at(one)).status
 
     beside = asyncio.create_task(look_beside(site, settings, deadline=deadline))
     service = asyncio.create_task(asyncio.to_thread(fleet_service, settings, deadline=deadline))
-    found = await at_pace(look(one) for one in chosen or select(site))
+    found = await at_pace((look(one) for one in chosen or select(site)), pace)
     if measure_disks:
         remember(state, {node.name: node.disk for node in found if node.disk is not None})
     report = status_of(site, known.overrides, found, await beside, chosen=chosen)
@@ -140,16 +141,24 @@ class Look:
 
 
 class Looking:
-    """What all nodes are looked at with; `deadline` is each node's, in seconds."""
+    """What all nodes are looked at with; `deadline` is each node's, in seconds, without its waits for a turn."""
 
     def __init__(
-        self, site: Site, settings: Settings, deadline: float, known: Known, *, measure_disks: bool = False
+        self,
+        site: Site,
+        settings: Settings,
+        deadline: float,
+        known: Known,
+        *,
+        pace: Pace | None = None,
+        measure_disks: bool = False,
     ) -> None:
         self._site = site
         self._settings = settings
         self._deadline = deadline
         self._known = known
         self._overrides = known.overrides
+        self._pace = pace or Pace()
         self._measure_disks = measure_disks
 
     async def at(self, chosen: Chosen) -> Look:
@@ -163,7 +172,11 @@ class Looking:
         instances: list[InstanceStatus] = []
         try:
             async with Engine(endpoint(node, self._settings), deadlines) as engine:
-                seen = await engine.observe(selection(self._site, node))
+                # All are connected to before one is asked: what hangs is waited for meanwhile.
+                async with self._pace.turn():
+                    await engine.reach()
+                async with self._pace.turn():
+                    seen = await engine.observe(selection(self._site, node))
                 if self._measure_disks:
                     disk = await measure(engine, seen.containers, within=self._deadline) or disk
             version, skew, containers = seen.version, seen.clock_skew, seen.containers

@@ -20,7 +20,7 @@ from bluefleet.model import Instance, Node, Site
 
 _STEPS_AT_ONCE = 4
 # How often a started instance is looked at.
-_LOOK_AGAIN = 0.5
+_LOOK_AGAIN = 0.2
 # What nothing checks counts as well when it has run that long: a wrong command ends sooner.
 _UP = 2.0
 # How long a killed container may take to be gone: its kernel may wait for a device.
@@ -87,19 +87,20 @@ class Steps:
         images = _Images(engine, registry_login(self._site, self._settings))
 
         async def one(step: Step) -> StepResult:
-            async with room:
-                found = await self._one(engine, images, step)
-                self._call.over.append((self._node.name, found))
-                return found
+            found = await self._one(engine, images, step, room)
+            self._call.over.append((self._node.name, found))
+            return found
 
         return await all_ended(one(step) for step in steps)
 
-    async def _one(self, engine: Engine, images: "_Images", step: Step) -> StepResult:
+    async def _one(self, engine: Engine, images: "_Images", step: Step, room: asyncio.Semaphore) -> StepResult:
         where = f"{self._node.name}/{step.instance}"
         try:
-            await self.allow(step)
-            self._call.tell(f"{where}: {step.kind} ({step.reason})")
-            notes = await self._perform(engine, images, step)
+            # What was started is watched outside: the next has no need to wait until that is well.
+            async with room:
+                await self.allow(step)
+                self._call.tell(f"{where}: {step.kind} ({step.reason})")
+                notes = await self._perform(engine, images, step)
             starts = self._settle and step.kind in {"create", "recreate", "start", "restart"}
             trouble = await self._settled(engine, step) if starts else ""
         except Refused as error:

@@ -69,6 +69,7 @@ def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[DocumentPath]:
         "kafka": told.held,
         "dead": told.letter,
         "replay": told.planned,
+        "named": lambda _: {"runs": [{"run": UID, "time": 1.0, "scan_id": 4}]},
     }
     actions = {"dead": told.settle, "replay": told.replay}
     forwarder = StatusServer(0, routes, lambda: True, actions=actions)
@@ -86,6 +87,7 @@ def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[DocumentPath]:
         Place("forwarder", urls["forwarder"]),
         [Place(f"{name}-sink", urls[name]) for name in ("mongo", "tiled")],
         stores,
+        [Place("spool", f"{urls['forwarder']}/named")],
     )
     for module in ("documents", "_dead_letters", "_replay"):
         monkeypatch.setattr(f"bluefleet.cli.{module}.places_of", lambda: places)

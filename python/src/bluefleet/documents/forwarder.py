@@ -8,6 +8,8 @@ those whose writer died: their open runs are closed with a stop document. It say
     /status         backlog of each writer, and whether Kafka takes documents
     /runs/RUN       what the spools hold of a run (uid, its beginning, scan id, or -1 for the last)
     /kafka/RUN      what Kafka holds of that run
+    /named/NAME     which runs a name may mean, as far as the spools know
+    /started/N      runs that began at offset N of the topic or later
     /dead/N         dead letters that wait, or one of them; POST /dead/replay and /dead/dismiss see to some
     /replay/RUN     what would be sent again of a run; POST does it
 """
@@ -24,17 +26,19 @@ from typing import Any
 from bluefleet.documents import spool_store
 from bluefleet.documents.dead_letters import DeadLetterBox
 from bluefleet.documents.dead_writer import close_open_runs
-from bluefleet.documents.errors import DocumentError, RunNotFound, SpoolBusy, Stopping
+from bluefleet.documents.errors import DocumentError, RequestWrong, RunNotFound, SpoolBusy, Stopping
 from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
+from bluefleet.documents.named_runs import NamedRuns
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.replay import UID_LENGTH, Replay
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_lock import WriterLock
-from bluefleet.documents.spool_runs import find_run, spool_digest
+from bluefleet.documents.spool_runs import find_run, named_in_spools, spool_digest
 from bluefleet.documents.spool_usage import measure
 from bluefleet.documents.status_server import StatusServer
 from bluefleet.documents.topic_digest import topic_digest
+from bluefleet.documents.topic_run import starts_in_topic
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +68,8 @@ class Forwarder:
                 "status": self.status,
                 "runs": self.run_in_spool,
                 "kafka": self.run_in_kafka,
+                "named": self.runs_named,
+                "started": self.runs_started,
                 "dead": replay.letters,
                 "replay": replay.planned,
             },
@@ -137,6 +143,16 @@ class Forwarder:
         first, last = spool_store.offsets_of(connection, run)
         connection.close()
         return topic_digest(self._settings, run, first=first, last=last).model_dump()
+
+    def runs_named(self, name: str) -> dict[str, Any]:
+        """Runs that the name may mean: all of them for a place from the end."""
+        return NamedRuns(runs=named_in_spools(self._settings.spools(), name)).model_dump()
+
+    def runs_started(self, offset: str) -> dict[str, Any]:
+        """Runs that began in the topic there or later. Raises RequestWrong, Unavailable."""
+        if not offset.isdigit():
+            raise RequestWrong(f"{offset!r} is no offset")
+        return NamedRuns(runs=list(starts_in_topic(self._settings, first=int(offset)))).model_dump()
 
     def _make_topics(self) -> None:
         """Before anybody has written anything: who listens on a new site hears of the first run as it happens."""

@@ -14,11 +14,14 @@ from typing import Any
 from bluefleet.documents.codec import Document
 from bluefleet.documents.consumer import Received, Rejected, serve
 from bluefleet.documents.errors import Poison
+from bluefleet.documents.named_runs import NamedRun
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.settings import TiledSettings
 from bluefleet.documents.tiled_access import child, children, connect, probe, translated
 from bluefleet.documents.tiled_digest import tiled_digest
+from bluefleet.documents.tiled_named import tiled_named
 from bluefleet.documents.tiled_run import OpenRun
 
 logger = logging.getLogger(__name__)
@@ -71,6 +74,10 @@ class TiledSink:
                 # A few documents of a run that ended long ago: nothing says that a stop will follow.
                 self._forget(uid)
         return rejected
+
+    def named(self, reference: RunReference) -> list[NamedRun]:
+        """The last runs, the latest of a scan id, or those whose uid begins so."""
+        return tiled_named(connect(self._settings), reference)
 
     def holds(self, reference: str) -> RunDigest:
         """Everything the catalogue has of a run."""

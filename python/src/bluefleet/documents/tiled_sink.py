@@ -70,8 +70,7 @@ class TiledSink:
                 self._forget(received.run)
         for uid, run in touched.items():
             rejected += run.flush()
-            if run.recalled and run.recorder.closed:
-                # A few documents of a run that ended long ago: nothing says that a stop will follow.
+            if run.ended:
                 self._forget(uid)
         return rejected
 
@@ -103,9 +102,7 @@ class TiledSink:
             with translated(self._settings.tiled_uri):
                 return list(_known_documents(self._client, uid))
 
-        run.recalled = True
-        for name, document in patience.until_available(read, lambda: probe(self._client)):
-            run.take(Received(run.first_offset, uid, name, document))
+        run.recall(patience.until_available(read, lambda: probe(self._client)))
 
     def _forget(self, run: str) -> None:
         self._runs.pop(run, None)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bluefleet.fleet import Settings
-from bluefleet.fleet._document_path import document_path, service_status
+from bluefleet.fleet._document_path import desktops_status, document_path, service_status
 from bluefleet.model import Site
 
 WRITER = {"backlog": 0, "refused": 0}
@@ -26,6 +26,13 @@ def test_kafka_away_is_told_with_the_reason() -> None:
     found = service_status("forwarder", said)
     assert not found.ok
     assert (found.waiting, found.reason) == (7, "worker: Kafka at kafka:9092: not there")
+
+
+def test_desktops_are_told_as_the_forwarder_heard_of_them() -> None:
+    said = {"problems": [], "writers": {}, "desktops": {"office": {"waiting": 4, "silent_for": 2.0}}}
+    office, attic = desktops_status(said, ["office", "attic"])
+    assert (office.name, office.waiting, office.ok) == ("terminals of office", 4, True)
+    assert (attic.waiting, attic.ok) == (None, False)
 
 
 def test_dead_letters_are_told() -> None:

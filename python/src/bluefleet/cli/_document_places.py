@@ -34,6 +34,9 @@ class Places:
     #: Who knows what a scan id, -1 or the beginning of a uid means; and Kafka, for what they don't know yet.
     indexes: list["Place"] = field(default_factory=list["Place"])
     topic: "Place | None" = None
+    #: The recommender follows the documents as sinks do, and stores nothing.
+    recommender: "Place | None" = None
+    desktops: list[str] = field(default_factory=list[str])
 
     def of_forwarder(self) -> "Place":
         """The forwarder; exit code 2 where there is none."""
@@ -49,9 +52,10 @@ def places_of() -> Places:
 
     settings = Settings()
     site = declared(settings)
-    forwarder, topic = None, None
+    forwarder, topic, recommender = None, None, None
     sinks, stores, indexes = list[Place](), list[Place](), list[Place]()
     if site.pods.acquisition is not None:
+        recommender = Place("recommender", f"https://{site.pods.acquisition.address}/recommender")
         edge = f"https://{site.pods.acquisition.address}/documents"
         key = settings.queue_api_key
         forwarder = Place("forwarder", edge, key)
@@ -66,7 +70,8 @@ def places_of() -> Places:
         indexes += [Place(name, f"{edge}/{name}/named", key) for name in ("mongo", "tiled")]
     if not stores:
         refuse("the site has no pods", str(settings.site_file), "Put hosts into groups acquisition and data")
-    return Places(settings.site_ca, forwarder, sinks, stores, indexes, topic)
+    desktops = site.hosts_in("desktops")
+    return Places(settings.site_ca, forwarder, sinks, stores, indexes, topic, recommender, desktops)
 
 
 def verifier_of(places: Places) -> "Verifier":

@@ -5,7 +5,7 @@
 It finds every `<writer>.sqlite` in the spool folder and in those just below it, runs a lane for each, and looks after
 those whose writer died: their open runs are closed with a stop document. It says how it is on its status port:
 
-    /status         backlog of each writer, and whether Kafka takes documents
+    /status         backlog of each writer, whether Kafka takes documents, and what desktops tell of theirs
     /runs/RUN       what the spools hold of a run (uid, its beginning, scan id, or -1 for the last)
     /kafka/RUN      what Kafka holds of that run
     /named/NAME     which runs a name may mean, as far as the spools know
@@ -26,6 +26,7 @@ from typing import Any
 from bluefleet.documents import spool_store
 from bluefleet.documents.dead_letters import DeadLetterBox
 from bluefleet.documents.dead_writer import close_open_runs
+from bluefleet.documents.desktops import Desktops, Herald
 from bluefleet.documents.errors import DocumentError, RequestWrong, RunNotFound, SpoolBusy, Stopping
 from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
@@ -61,6 +62,8 @@ class Forwarder:
         self._patience = Patience(self._stopping)
         self._topics_made = threading.Event()
         self._letters = DeadLetterBox(settings, self._stopping)
+        self._desktops = Desktops(settings, self._stopping)
+        self._herald = Herald(settings, settings.desktop, self.status) if settings.desktop else None
         replay = Replay(settings, self._letters, settings.spools)
         self.status_server = StatusServer(
             settings.status_port,
@@ -85,6 +88,10 @@ class Forwarder:
         topics = threading.Thread(target=self._make_topics, name="topics", daemon=True)
         topics.start()
         self._letters.start()
+        if self._herald is None:
+            self._desktops.start()
+        else:
+            self._herald.start()
         while not self._stopping.is_set():
             for path in self._settings.spools():
                 try:
@@ -95,6 +102,8 @@ class Forwarder:
             self._stopping.wait(LOOK_EVERY)
         for thread in (topics, self._letters, *self._lanes.values()):
             thread.join(timeout=5)
+        if self._herald is not None:
+            self._herald.end()
         self.status_server.stop()
 
     def stop(self) -> None:
@@ -124,6 +133,7 @@ class Forwarder:
             "writers": writers,
             "delivered_end": max((writer["delivered_end"] for writer in writers.values()), default=0),
             "dead_letters": self._letters.count(),
+            "desktops": self._desktops.status(),
         }
 
     def run_in_spool(self, reference: str) -> dict[str, Any]:

@@ -231,6 +231,7 @@ class Forwarder:
         except (DocumentError, sqlite3.Error) as error:
             return {"backlog": None, "refused": 0, "delivered_end": 0, "trouble": str(error)}
         return {
+            "alive": WriterLock.is_held(path.with_suffix(".lock")),
             "backlog": waiting.documents,
             "oldest_age": round(waiting.oldest_age, 3),
             "delivered_at": lane.delivered_at if lane else 0.0,

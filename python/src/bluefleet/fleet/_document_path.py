@@ -41,14 +41,16 @@ def document_path(site: Site, settings: Settings, *, deadline: float) -> list[Do
 def service_status(name: str, said: dict[str, Any]) -> DocumentService:
     """What a service says of itself, in the words of the report."""
     problems = list(said["problems"])
+    writers: dict[str, bool] = {}
     if "writers" in said:
+        writers = {name: writer["alive"] for name, writer in said["writers"].items() if "alive" in writer}
         # None is a spool that can't be read, which is among the problems.
         waiting = sum(writer["backlog"] or 0 for writer in said["writers"].values())
         if said.get("dead_letters"):
             problems.append(f"{said['dead_letters']} dead letters wait: `bluefleet documents dead` shows them")
     else:
         waiting = said["lag"]
-    return DocumentService(name=name, waiting=waiting, reason="; ".join(problems))
+    return DocumentService(name=name, waiting=waiting, reason="; ".join(problems), writers=writers)
 
 
 def desktops_status(said: dict[str, Any], desktops: Sequence[str]) -> list[DocumentService]:

@@ -17,9 +17,10 @@ LONG = SILENT_AFTER + 1
         # Switched off in the evening, with nothing left to send; and with something.
         ({"waiting": 0, "silent_for": LONG, "ended": True}, 0, ""),
         ({"waiting": 7, "silent_for": LONG, "ended": True}, 7, "it was stopped while 7 documents waited there"),
+        ({"waiting": None, "ended": True}, None, "stopped while nobody knows how many documents waited"),
         ({"waiting": None, "silent_for": None}, None, "never told how it is"),
     ],
-    ids=["well", "waits", "trouble", "silent", "off", "off with documents", "never"],
+    ids=["well", "waits", "trouble", "silent", "off", "off with documents", "off with a broken spool", "never"],
 )
 def test_what_a_desktop_told_means(told: dict, waiting: int | None, reason: str) -> None:
     status = DesktopStatus.model_validate(told)
@@ -41,3 +42,5 @@ def test_only_desktops_of_the_site_are_spoken_of_and_one_that_never_told_is() ->
     heard = {"office": {"waiting": 2, "silent_for": 1.0}, "taken-out": {"waiting": 5, "silent_for": 9999.0}}
     found = desktops_of({"desktops": heard}, ["office", "new"])
     assert {name: status.known_waiting for name, status in found.items()} == {"office": 2, "new": None}
+    # While Kafka is away from the forwarder it hears nobody, and says that instead.
+    assert desktops_of({"desktops": None}, ["office"]) == {}

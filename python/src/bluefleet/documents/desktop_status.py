@@ -59,7 +59,8 @@ class DesktopStatus(Told):
     def reason(self) -> str:
         """What is wrong, in words; empty when what waits only has to wait."""
         if self.ended:
-            return f"it was stopped while {self.waiting} documents waited there ({LOOK})" if self.waiting else ""
+            left = "nobody knows how many" if self.waiting is None else self.waiting
+            return "" if self.waiting == 0 else f"it was stopped while {left} documents waited there ({LOOK})"
         if self.silent_for is None:
             return f"its forwarder never told how it is ({LOOK})"
         if self.silent:
@@ -69,8 +70,10 @@ class DesktopStatus(Told):
 
 
 def desktops_of(said: Mapping[str, Any], names: Iterable[str]) -> dict[str, DesktopStatus]:
-    """The desktops of the site as the pod's forwarder, which `said` that, heard of them."""
-    heard: Mapping[str, Any] = said.get("desktops", {})
+    """The desktops of the site as the pod's forwarder, which `said` that, heard of them; none while it can't hear."""
+    heard: Mapping[str, Any] | None = said.get("desktops")
+    if heard is None:
+        return {}
     never = {"waiting": None, "silent_for": None}
     return {name: DesktopStatus.model_validate(heard.get(name, never)) for name in names}
 

@@ -70,6 +70,8 @@ class Desktops(threading.Thread):
         self._stopping = stopping
         self._guard = threading.Lock()
         self._told: dict[str, tuple[float, Told]] = {}
+        #: The offset after that of the last one that was read.
+        self._read_to = 0
         #: Since when Kafka answers without a break, and when it did last: while it is away, nobody is silent.
         self._since = self._answered = 0.0
 
@@ -82,9 +84,11 @@ class Desktops(threading.Thread):
                 logger.debug("desktops: %s; again in %.0f s", error, AGAIN_AFTER)
             self._stopping.wait(AGAIN_AFTER)
 
-    def status(self) -> dict[str, dict[str, Any]]:
-        """Each desktop that ever told anything, by name."""
+    def status(self) -> dict[str, dict[str, Any]] | None:
+        """Each desktop that ever told anything, by name; None until the topic was read once."""
         with self._guard:
+            if not self._answered:
+                return None
             return {
                 desktop: DesktopStatus(
                     **told.model_dump(), silent_for=round(max(0.0, self._answered - max(heard, self._since)), 3)
@@ -101,13 +105,15 @@ class Desktops(threading.Thread):
         try:
             consumer.assign([partition])
             self._since = ask_at = 0.0
+            self._read_to = 0
             while not self._stopping.is_set():
                 message = consumer.poll(0.5)
                 if message is not None:
                     self._take(message)
                 if time.monotonic() >= ask_at:
-                    consumer.get_watermark_offsets(partition, timeout=WITHIN)
-                    self._note_answer()
+                    low, high = consumer.get_watermark_offsets(partition, timeout=WITHIN)
+                    if low == high or self._read_to >= high:
+                        self._note_answer()
                     ask_at = time.monotonic() + ASK_EVERY
         finally:
             consumer.close()
@@ -118,6 +124,7 @@ class Desktops(threading.Thread):
             if error.fatal() or error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}:
                 raise KafkaException(error)
             return
+        self._read_to = (message.offset() or 0) + 1
         try:
             told = Told.model_validate(json.loads(message.value() or b""))
         except (ValueError, ValidationError) as error_:

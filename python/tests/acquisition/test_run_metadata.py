@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from bluesky import RunEngine
 from bluesky.plans import count
 from ophyd.sim import det
 
+from bluefleet.acquisition.metadata import run_metadata
 from bluefleet.acquisition.run_metadata import RunMetadata
+from bluefleet.acquisition.settings import Settings
+from bluefleet.model import Site
 
 
 class Counting(dict[str, Any]):
@@ -61,3 +66,14 @@ def test_without_a_store_that_counts_it_counts_itself() -> None:
     for expected in (1, 2):
         one["scan_id"] = one.next_scan_id()
         assert one["scan_id"] == expected
+
+
+@pytest.mark.parametrize("desktop", ["office", ""])
+def test_a_run_of_a_terminal_names_its_desktop_and_one_of_the_queue_does_not(tmp_path: Path, desktop: str) -> None:
+    files = {f"BLUEFLEET_{name}": str(tmp_path) for name in ("FLEET_FILE", "DEVICES_FILE", "SPOOL_DIR")}
+    settings = Settings.from_environment(files | {"BLUEFLEET_DESKTOP": desktop})
+    site = {"schema_version": 1, "site": "lab", "hosts": {}, "registry": None, "images": {}, "nodes": []}
+    engine = run_engine(run_metadata(settings, Site.model_validate(site)))
+    starts: list[dict[str, Any]] = []
+    engine(count([det]), {"start": lambda _, document: starts.append(document)})
+    assert starts[0].get("desktop", "") == desktop

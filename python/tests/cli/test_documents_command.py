@@ -26,6 +26,7 @@ class DocumentPath:
 
     def __init__(self) -> None:
         self.forwarder: dict[str, Any] = {"problems": [], "delivered_end": 50, "dead_letters": 0}
+        self.forwarder["desktops"] = {"office": {"waiting": 0, "silent_for": 3.0}}
         self.forwarder["writers"] = {"worker": {"backlog": 0, "oldest_age": 0.0}}
         self.sink: dict[str, Any] = {"problems": [], "position": 50, "lag": 0, "oldest_age": 0.0}
         self.letters: list[dict[str, Any]] = []
@@ -69,6 +70,7 @@ def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[DocumentPath]:
         "kafka": told.held,
         "dead": told.letter,
         "replay": told.planned,
+        "named": lambda _: {"runs": [{"run": UID, "time": 1.0, "scan_id": 4}]},
     }
     actions = {"dead": told.settle, "replay": told.replay}
     forwarder = StatusServer(0, routes, lambda: True, actions=actions)
@@ -86,6 +88,9 @@ def path(monkeypatch: pytest.MonkeyPatch) -> Iterator[DocumentPath]:
         Place("forwarder", urls["forwarder"]),
         [Place(f"{name}-sink", urls[name]) for name in ("mongo", "tiled")],
         stores,
+        [Place("spool", f"{urls['forwarder']}/named")],
+        recommender=Place("recommender", urls["mongo"]),
+        desktops=["office"],
     )
     for module in ("documents", "_dead_letters", "_replay"):
         monkeypatch.setattr(f"bluefleet.cli.{module}.places_of", lambda: places)
@@ -107,8 +112,10 @@ def test_nothing_waits(path: DocumentPath) -> None:
     assert content["ok"]
     assert [(row["source"], row["target"], row["documents"]) for row in content["waiting"]] == [
         ("worker", "kafka", 0),
+        ("terminals of office", "kafka", 0),
         ("kafka", "mongo-sink", 0),
         ("kafka", "tiled-sink", 0),
+        ("kafka", "recommender", 0),
     ]
 
 
@@ -124,6 +131,19 @@ def test_what_waits_is_shown_with_age_and_reason(path: DocumentPath) -> None:
     assert "worker kafka 30 12.5 s Kafka at kafka:9092: gone; topic lab is not made yet" in lines
     assert "kafka mongo-sink 9 3.0 s Mongo at x: gone" in lines
     assert "2 dead letters wait: `bluefleet documents dead` shows them" in lines
+
+
+def test_a_desktop_that_is_stuck_or_silent_is_shown(path: DocumentPath) -> None:
+    stuck = {"waiting": 9, "oldest_age": 70.5, "silent_for": 4.0, "problems": ["ada/ada: Kafka at x: gone"]}
+    path.forwarder["desktops"]["office"] = stuck
+    told = call("backlog")
+    assert told.exit_code == 1
+    lines = [" ".join(line.split()) for line in told.stdout.splitlines()]
+    assert "terminals of office kafka 9 70.5 s ada/ada: Kafka at x: gone" in lines
+    path.forwarder["desktops"] = {}
+    silent = call("backlog")
+    assert silent.exit_code == 1
+    assert "its forwarder never told how it is" in " ".join(silent.stdout.split())
 
 
 def test_dead_letters_are_listed_and_shown(path: DocumentPath) -> None:

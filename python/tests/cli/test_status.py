@@ -152,6 +152,15 @@ def test_what_the_queue_does_is_a_line(say: Any, state: str, words: str) -> None
     assert f"queue: {words}, 1 plan waiting\n" in say(report(queue=queue)).stdout
 
 
+def test_a_queue_whose_worker_died_is_not_well(say: Any) -> None:
+    done = say(
+        report(queue=QueueStatus(state="executing_queue", waiting=1, running="scan", failed=None, reason="gone"))
+    )
+    assert done.exit_code == 1
+    assert "  queue: gone\n" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("not well: queue")
+
+
 def test_an_instance_that_was_rolled_back_shows_its_image_as_images_does(say: Any) -> None:
     back = Override(node="node1", instance="ioc", kind="rolled-back", value="f" * 64, who="ada")
     (row,) = [

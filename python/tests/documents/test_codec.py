@@ -84,6 +84,20 @@ def test_an_array_that_no_database_document_can_hold_is_refused() -> None:
     encode("event", {"data": {"image": np.zeros(BSON_SAFE - 100, dtype="f8")}})
 
 
+def test_arrays_that_no_database_document_can_hold_together_are_refused() -> None:
+    half = np.zeros(600_000, dtype="u1")
+    encode("event", {"data": {"one": half}})
+    with pytest.raises(DocumentRefused, match=r"data\.(one|two) has 600000 of its 1200000 values"):
+        encode("event", {"data": {"one": half, "two": half}})
+
+
+def test_what_one_event_of_a_page_holds_counts() -> None:
+    half = np.zeros(600_000, dtype="u1")
+    encode("event_page", {"data": {"one": [half, half, half]}})
+    with pytest.raises(DocumentRefused, match=r"data\.one has 1200000 of its 1200001 values"):
+        encode("event_page", {"data": {"one": [np.zeros(1_200_000, dtype="u1")], "two": [np.zeros(1)]}})
+
+
 def test_what_came_from_a_network_is_never_unpickled() -> None:
     evil = {
         b"nd": True,

@@ -83,11 +83,13 @@ def test_documents_wait_and_the_status_says_for_what(tmp_path: Path, forwarder: 
         wait_for(lambda: "worker: Kafka" in str(ask(forwarder, "/status")["problems"]))
         status = ask(forwarder, "/status")
         assert status["writers"]["worker"]["backlog"] == len(run)
+        assert status["writers"]["worker"]["alive"]
         assert "Kafka at 127.0.0.1:9" in status["problems"][0]
         assert ask(forwarder, "/healthz") == {"ok": True}
         for reference in (uid_of(run), uid_of(run)[:8], "42", "-1"):
             assert ask(forwarder, f"/runs/{reference}")["run"] == uid_of(run)
         assert ask(forwarder, "/runs/-1")["streams"]["primary"]["events"] == 10
+    assert not ask(forwarder, "/status")["writers"]["worker"]["alive"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

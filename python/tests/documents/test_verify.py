@@ -10,6 +10,7 @@ from documents_of_runs import make_run
 from test_digest import summed
 
 from bluefleet.documents.errors import RunNotFound, Unavailable
+from bluefleet.documents.named_runs import NamedRun, NamedRuns
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.status_server import StatusServer
 from bluefleet.documents.verify import Place, Verifier
@@ -26,11 +27,14 @@ def answering() -> Iterator[Answers]:
 
     def place(name: str, held: RunDigest | None) -> Place:
         def runs(reference: str) -> dict:
-            if held is None or not (reference == "-1" or held.run.startswith(reference)):
+            if held is None or held.run != reference:
                 raise RunNotFound(f"no run {reference}")
             return held.model_dump() | {"writer": "worker"}
 
-        server = StatusServer(0, {"runs": runs}, lambda: True)
+        def named(_: str) -> dict:
+            return NamedRuns(runs=[] if held is None else [NamedRun(run=held.run, time=1.0)]).model_dump()
+
+        server = StatusServer(0, {"runs": runs, "named": named}, lambda: True)
         server.start()
         servers.append(server)
         return Place(name, f"http://127.0.0.1:{server.port}/runs")
@@ -43,8 +47,13 @@ def answering() -> Iterator[Answers]:
         server.stop()
 
 
+def verifier(places: list[Place]) -> Verifier:
+    """Asks the same places what a name means."""
+    return Verifier(places, None, indexes=[Place(place.name, place.url.replace("/runs", "/named")) for place in places])
+
+
 def test_equal_places_are_equal(answering: Answers) -> None:
-    verdict = Verifier(answering(spool=WHOLE, kafka=WHOLE, mongo=WHOLE, tiled=WHOLE), None).verify("-1")
+    verdict = verifier(answering(spool=WHOLE, kafka=WHOLE, mongo=WHOLE, tiled=WHOLE)).verify("-1")
     assert verdict.equal
     assert verdict.run == WHOLE.run
     assert verdict.streams == {"primary": 12}
@@ -65,7 +74,7 @@ def test_equal_places_are_equal(answering: Answers) -> None:
 )
 def test_what_is_missing_is_named(answering: Answers, documents: list, words: str) -> None:
     places = answering(spool=WHOLE, kafka=WHOLE, mongo=summed(documents), tiled=WHOLE)
-    verdict = Verifier(places, None).verify(WHOLE.run)
+    verdict = verifier(places).verify(WHOLE.run)
     assert not verdict.equal
     assert any(re.match(words, text) for text in verdict.differences), verdict.differences
 
@@ -73,23 +82,23 @@ def test_what_is_missing_is_named(answering: Answers, documents: list, words: st
 def test_doubled_events_are_named(answering: Answers) -> None:
     doubled = WHOLE.model_copy(deep=True)
     doubled.streams["primary"].doubled = [3, 4]
-    verdict = Verifier(answering(spool=WHOLE, kafka=WHOLE, mongo=WHOLE, tiled=doubled), None).verify("-1")
+    verdict = verifier(answering(spool=WHOLE, kafka=WHOLE, mongo=WHOLE, tiled=doubled)).verify("-1")
     assert verdict.differences == ["tiled: stream primary: events 3, 4 are there more than once"]
 
 
 def test_a_database_without_the_run_differs_and_a_spool_that_forgot_it_does_not(
     answering: Answers,
 ) -> None:
-    missing = Verifier(answering(spool=WHOLE, kafka=WHOLE, mongo=WHOLE, tiled=None), None).verify("-1")
+    missing = verifier(answering(spool=WHOLE, kafka=WHOLE, mongo=WHOLE, tiled=None)).verify("-1")
     assert not missing.equal
     assert "tiled: no run" in missing.differences[0]
-    forgotten = Verifier(answering(spool=None, kafka=WHOLE, mongo=WHOLE, tiled=WHOLE), None).verify(WHOLE.run[:8])
+    forgotten = verifier(answering(spool=None, kafka=WHOLE, mongo=WHOLE, tiled=WHOLE)).verify(WHOLE.run[:8])
     assert forgotten.equal
     assert "spool: no run" in forgotten.notes[0]
 
 
 def test_databases_alone_prove_nothing(answering: Answers) -> None:
-    verdict = Verifier(answering(spool=None, kafka=None, mongo=WHOLE, tiled=WHOLE), None).verify(WHOLE.run)
+    verdict = verifier(answering(spool=None, kafka=None, mongo=WHOLE, tiled=WHOLE)).verify(WHOLE.run)
     assert not verdict.equal
 
 
@@ -98,39 +107,49 @@ def test_a_place_that_does_not_answer_is_a_difference(answering: Answers) -> Non
         *answering(spool=WHOLE, kafka=WHOLE, mongo=WHOLE),
         Place("tiled", "http://127.0.0.1:9/runs"),
     ]
-    verdict = Verifier(places, None).verify("-1")
+    verdict = verifier(places).verify("-1")
     assert not verdict.equal
     assert "tiled does not answer" in verdict.differences[0]
 
 
 def test_an_unknown_run_and_a_dead_site_are_told_apart(answering: Answers) -> None:
     with pytest.raises(RunNotFound):
-        Verifier(answering(spool=None, mongo=None), None).verify("deadbeef")
+        verifier(answering(spool=None, mongo=None)).verify("deadbeef")
     with pytest.raises(Unavailable):
-        Verifier([Place("spool", "http://127.0.0.1:9/runs")], None).verify("deadbeef")
+        verifier([Place("spool", "http://127.0.0.1:9/runs")]).verify("deadbeef")
 
 
 def test_a_run_that_no_place_has_is_said_once_with_all_places(answering: Answers) -> None:
     places = answering(spool=None, kafka=None, mongo=None, tiled=None)
-    with pytest.raises(RunNotFound, match=r"^no run deadbeef in spool, kafka, mongo and tiled$"):
-        Verifier(places, None).verify("deadbeef")
+    for name in ("deadbeef", "11111111-2222-3333-4444-555555555555"):
+        with pytest.raises(RunNotFound, match=rf"^no run {name} in spool, kafka, mongo and tiled$"):
+            verifier(places).verify(name)
     silent = Place("tiled", "http://127.0.0.1:9/runs")
-    with pytest.raises(RunNotFound, match=r"^no run deadbeef in spool, kafka and mongo; tiled does not answer: http"):
-        Verifier([*places[:3], silent], None).verify("deadbeef")
+    with pytest.raises(RunNotFound, match=r"^no run deadbeef in .*; tiled does not answer: http"):
+        verifier([*places[:3], silent]).verify("deadbeef")
 
 
 def test_what_a_place_knows_of_a_run_that_it_has_not_is_said_too(answering: Answers) -> None:
-    def several(reference: str) -> dict:
-        raise RunNotFound(f"2 runs begin with {reference}: give more of the uid")
+    def gone(reference: str) -> dict:
+        raise RunNotFound(f"the beginning of run {reference} has left the spool")
 
-    server = StatusServer(0, {"runs": several}, lambda: True)
+    server = StatusServer(0, {"runs": gone}, lambda: True)
     server.start()
     spool = Place("spool", f"http://127.0.0.1:{server.port}/runs")
     try:
-        with pytest.raises(RunNotFound, match=r"^no run dead in spool and mongo \(spool: 2 runs begin with dead: give"):
-            Verifier([spool, *answering(mongo=None)], None).verify("dead")
+        with pytest.raises(RunNotFound, match=r"in spool and mongo \(spool: the beginning of run .* has left"):
+            Verifier([spool, *answering(mongo=None)], None).verify("11111111-2222-3333-4444-555555555555")
     finally:
         server.stop()
+
+
+def test_a_run_of_a_desktop_is_compared_without_its_spool(answering: Answers) -> None:
+    taken = WHOLE.model_copy(update={"desktop": "data"})
+    verdict = verifier(answering(spool=None, kafka=taken, mongo=taken, tiled=taken)).verify("-1")
+    assert verdict.equal
+    assert verdict.notes == ["spool: on desktop data, not looked at"]
+    lacking = verifier(answering(spool=None, kafka=taken, mongo=taken, tiled=None)).verify("-1")
+    assert not lacking.equal
 
 
 def test_what_is_said_of_runs_needs_the_key_and_health_does_not(tmp_path: Path) -> None:
@@ -145,8 +164,8 @@ def test_what_is_said_of_runs_needs_the_key_and_health_does_not(tmp_path: Path) 
             assert answer.status == 200
     for key in (None, wrong):
         with pytest.raises(Unavailable, match="Authorization"):
-            Verifier([Place("spool", f"{url}/runs", key)], None).verify("-1")
-    assert Verifier([Place("spool", f"{url}/runs", right)], None).verify("-1").equal
+            Verifier([Place("spool", f"{url}/runs", key)], None).verify(WHOLE.run)
+    assert Verifier([Place("spool", f"{url}/runs", right)], None).verify(WHOLE.run).equal
     server.stop()
 
 
@@ -155,4 +174,4 @@ def test_a_page_that_is_not_the_service_is_no_answer(answering: Answers, tmp_pat
     key = tmp_path / "key"
     key.write_text("secret")
     with pytest.raises((RunNotFound, Unavailable)):
-        Verifier([Place("spool", elsewhere, key)], None).verify("-1")
+        Verifier([Place("spool", elsewhere, key)], None).verify(WHOLE.run)

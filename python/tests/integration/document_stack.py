@@ -119,7 +119,11 @@ class Stack:
             Place("mongo", f"{mongo}/runs"),
             Place("tiled", f"{tiled}/runs"),
         ]
-        return Verifier(places, None).verify(run, wait=wait)
+        indexes = [
+            Place(name, f"{url}/named") for name, url in (("spool", forwarder), ("mongo", mongo), ("tiled", tiled))
+        ]
+        verifier = Verifier(places, None, indexes=indexes, topic=Place("kafka", f"{forwarder}/started"))
+        return verifier.verify(run, wait=wait)
 
     def run(self, service: str, image: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
         """Start a container; its name."""

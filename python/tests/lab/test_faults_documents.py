@@ -17,7 +17,7 @@ from lab_documents import (
     until,
     verified,
 )
-from lab_door import ADDRESSES, on
+from lab_door import ADDRESSES, bluefleet, on
 from lab_queue import LabQueue
 from lab_runs import tiled
 
@@ -134,8 +134,11 @@ def test_a_worker_that_is_killed_loses_the_last_second_at_most(queue: LabQueue, 
             path = f"table/full/runs/{run}/primary/internal"
             times = client.get(path, params={"format": "json", "column": "time"}).json()["time"]
         assert killed_at - times[-1] <= MAY_BE_LOST + PAUSE
+        # The queue does not see that its worker is gone; who asks for the status is told, and what to do.
+        found = json.loads(bluefleet("status", "--json").stdout)
+        assert not found["ok"]
+        assert "environment/destroy" in found["queue"]["reason"]
     finally:
-        # The queue does not see that its worker is gone before somebody says so.
         queue.ask("POST", "environment/destroy")
         queue.wait(lambda s: not s["worker_environment_exists"] and s["manager_state"] == "idle", "closed")
         queue.open()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -49,8 +52,39 @@ def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display
     assert gone_within(20)
     now = said("find . -newer .profile -not -path './.local/share/containers/*' -not -path './.ipython/*' | sort")
     assert set(now.split()) - set(files.split()) <= {"./.Xauthority"}, "sshd's own"
-    verified = bluefleet("documents", "verify", uid[1])
+    verified = bluefleet("documents", "verify", "-1", "--json")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    verdict = json.loads(verified.stdout)
+    assert verdict["run"] == uid[1], "the last run is the terminal's"
+    assert f"spool: on desktop {DESKTOP}, not looked at" in verdict["notes"]
+
+
+def test_the_operator_sees_documents_that_wait_on_the_desktop() -> None:
+    def row() -> dict[str, Any]:
+        rows = json.loads(bluefleet("documents", "backlog", "--json").stdout)["waiting"]
+        return next(one for one in rows if one["source"] == f"terminals of {DESKTOP}")
+
+    def within(seconds: float, reached: Callable[[dict[str, Any]], bool]) -> None:
+        end = time.monotonic() + seconds
+        while not reached(found := row()):
+            assert time.monotonic() < end, found
+            time.sleep(1)
+
+    within(30, lambda found: not found["reason"] and found["documents"] == 0)
+    on(DESKTOP, "systemctl stop bluefleet-terminal-forwarder")
+    try:
+        said("bsui --headless -- -c 'RE(count([det1]))'")
+        # It said goodbye with nothing waiting, so what came since nobody can know of.
+        assert row()["reason"] == ""
+    finally:
+        on(DESKTOP, "systemctl start bluefleet-terminal-forwarder")
+    # A process that hangs says nothing.
+    on(DESKTOP, "pkill -STOP -f '[p]ython -m bluefleet.documents.forwarder'")
+    try:
+        within(120, lambda found: "has told nothing" in found["reason"])
+    finally:
+        on(DESKTOP, "pkill -CONT -f '[p]ython -m bluefleet.documents.forwarder'")
+    within(30, lambda found: not found["reason"] and found["documents"] == 0)
 
 
 def test_a_session_that_breaks_off_leaves_nothing_and_its_run_is_closed(display: Display) -> None:

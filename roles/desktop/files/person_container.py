@@ -25,7 +25,9 @@ def own_folder(settings: Mapping[str, Any], person: str) -> Path:
     return own
 
 
-def display(environment: Mapping[str, str], home: Path, *, otherwise: str = "") -> tuple[dict[Path, str], dict[str, str]]:
+def display(
+    environment: Mapping[str, str], home: Path, *, otherwise: str = ""
+) -> tuple[dict[Path, str], dict[str, str]]:
     """What a program needs to open windows. Raises Refused when there is no display."""
     name = environment.get("DISPLAY")
     if not name:
@@ -37,7 +39,9 @@ def display(environment: Mapping[str, str], home: Path, *, otherwise: str = "") 
     )
 
 
-def podman_run(settings: Mapping[str, Any], name: str, volumes: Mapping[Path, str], inside: Mapping[str, str]) -> list[str]:
+def podman_run(
+    settings: Mapping[str, Any], name: str, volumes: Mapping[Path, str], inside: Mapping[str, str]
+) -> list[str]:
     """The call of podman, up to what is particular to a program. `inside` is the program's environment."""
     return [
         "podman", "--storage-opt", f"additionalimagestore={settings['store']}",

@@ -57,5 +57,10 @@ def distribution_name(requirement: str) -> str:
 
 def run_metadata(settings: Settings, site: Site) -> RunMetadata:
     """``RE.md`` of this process, with what it knows of itself."""
-    own = {"site": site.site, "versions": versions(site.acquisition.packages) | dict(settings.checkouts)}
+    own: dict[str, Any] = {
+        "site": site.site,
+        "versions": versions(site.acquisition.packages) | dict(settings.checkouts),
+    }
+    if settings.desktop:
+        own["desktop"] = settings.desktop
     return RunMetadata(persistent_metadata(settings, site.site), own)

@@ -35,6 +35,7 @@ class Settings:
     :param redis_username: whom Redis knows by that password (``BLUEFLEET_REDIS_USERNAME``; without it the default user)
     :param redis_ca_file: certificates to verify Redis' with (``BLUEFLEET_REDIS_CA_FILE``; without it no TLS)
     :param writer: name of this RunEngine's spool file (``BLUEFLEET_WRITER``)
+    :param desktop: the desktop that this terminal runs on (``BLUEFLEET_DESKTOP``; the queue's worker has none)
     :param checkouts: what a developer runs instead of the image's packages, by distribution: a path and its commit
         (``BLUEFLEET_CHECKOUTS``, a JSON object)
     :param screen: who watches (``BLUEFLEET_SCREEN``): ``log`` is nobody, a line an event; ``text`` a person at a
@@ -51,6 +52,7 @@ class Settings:
     redis_username: str | None = None
     redis_ca_file: Path | None = None
     writer: str = "worker"
+    desktop: str = ""
     checkouts: Mapping[str, str] = field(default_factory=dict[str, str])
     screen: str = "log"
 
@@ -86,6 +88,7 @@ class Settings:
             redis_username=environment.get("BLUEFLEET_REDIS_USERNAME") or None,
             redis_ca_file=optional("BLUEFLEET_REDIS_CA_FILE"),
             writer=environment.get("BLUEFLEET_WRITER") or "worker",
+            desktop=environment.get("BLUEFLEET_DESKTOP") or "",
             checkouts=json.loads(environment.get("BLUEFLEET_CHECKOUTS") or "{}"),
             screen=screen(),
         )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bluefleet.documents.verify import Verdict, Verifier
 
 Run: TypeAlias = Annotated[
-    str, typer.Argument(metavar="RUN", help="Uid or its beginning, scan id, or -1 for the last run.")
+    str,
+    typer.Argument(metavar="RUN", help="Uid or its beginning, scan id, or -1 for the run of the site that began last."),
 ]
 NAMING = "Name a run by its uid, its scan id, or by -1, -2 … from the last"
 
@@ -30,6 +31,12 @@ class Places:
     sinks: list["Place"] = field(default_factory=list["Place"])
     #: What a run is compared in.
     stores: list["Place"] = field(default_factory=list["Place"])
+    #: Who knows what a scan id, -1 or the beginning of a uid means; and Kafka, for what they don't know yet.
+    indexes: list["Place"] = field(default_factory=list["Place"])
+    topic: "Place | None" = None
+    #: The recommender follows the documents as sinks do, and stores nothing.
+    recommender: "Place | None" = None
+    desktops: list[str] = field(default_factory=list[str])
 
     def of_forwarder(self) -> "Place":
         """The forwarder; exit code 2 where there is none."""
@@ -45,27 +52,33 @@ def places_of() -> Places:
 
     settings = Settings()
     site = declared(settings)
-    forwarder, sinks, stores = None, list[Place](), list[Place]()
+    forwarder, topic, recommender = None, None, None
+    sinks, stores, indexes = list[Place](), list[Place](), list[Place]()
     if site.pods.acquisition is not None:
+        recommender = Place("recommender", f"https://{site.pods.acquisition.address}/recommender")
         edge = f"https://{site.pods.acquisition.address}/documents"
         key = settings.queue_api_key
         forwarder = Place("forwarder", edge, key)
         stores += [Place("spool", f"{edge}/runs", key), Place("kafka", f"{edge}/kafka", key)]
+        indexes.append(Place("spool", f"{edge}/named", key))
+        topic = Place("kafka", f"{edge}/started", key)
     if site.pods.data is not None:
         edge = f"https://{site.pods.data.address}/sinks"
         key = settings.tiled_api_key
         sinks = [Place(f"{name}-sink", f"{edge}/{name}", key) for name in ("mongo", "tiled")]
         stores += [Place(name, f"{edge}/{name}/runs", key) for name in ("mongo", "tiled")]
+        indexes += [Place(name, f"{edge}/{name}/named", key) for name in ("mongo", "tiled")]
     if not stores:
         refuse("the site has no pods", str(settings.site_file), "Put hosts into groups acquisition and data")
-    return Places(settings.site_ca, forwarder, sinks, stores)
+    desktops = site.hosts_in("desktops")
+    return Places(settings.site_ca, forwarder, sinks, stores, indexes, topic, recommender, desktops)
 
 
 def verifier_of(places: Places) -> "Verifier":
     """Compares runs in all stores."""
     from bluefleet.documents.verify import Verifier
 
-    return Verifier(places.stores, places.ca_file)
+    return Verifier(places.stores, places.ca_file, indexes=places.indexes, topic=places.topic)
 
 
 @contextmanager

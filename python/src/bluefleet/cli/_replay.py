@@ -25,7 +25,10 @@ AT_ONCE = 100
 
 def replay(
     run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="Uid or its beginning, scan id, or -1 for the last run.")
+        str,
+        typer.Argument(
+            metavar="[RUN]", help="Uid or its beginning, scan id, or -1 for the run of the site that began last."
+        ),
     ] = "",
     *,
     dead: Annotated[bool, typer.Option("--dead", help="Dead letters instead: all that wait, or those of RUN.")] = False,

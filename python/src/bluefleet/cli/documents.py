@@ -47,13 +47,22 @@ def verify(
 
 @app.command()
 def backlog(as_json: AsJson = False) -> None:
-    """Show what waits where: in the spools for Kafka, in Kafka for each sink. Exit code 1 when something is wrong."""
+    """Show what waits where: in the spools, also of desktops, for Kafka; in Kafka for each sink and the recommender.
+
+    Exit code 1 when something is wrong.
+    """
     from bluefleet.documents.ask import Asker
     from bluefleet.documents.backlog import ask_backlog
 
     places = places_of()
     with seeing_to("the document path"):
-        found = ask_backlog(Asker(places.ca_file), places.forwarder, places.sinks, deadline=ANSWER_WITHIN)
+        found = ask_backlog(
+            Asker(places.ca_file),
+            places.forwarder,
+            [*places.sinks, *([places.recommender] if places.recommender else [])],
+            deadline=ANSWER_WITHIN,
+            desktops=places.desktops,
+        )
     if as_json:
         typer.echo(found.model_dump_json())
     else:

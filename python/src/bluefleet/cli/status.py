@@ -153,6 +153,8 @@ def _show_queue(queue: "QueueStatus | None", out: "Console") -> None:
     does = "runs" if queue.state == "executing_queue" else f"is {queue.state}"
     now = f"{queue.running} {does}" if queue.running else queue.state
     out.print(f"queue: {now}, {_counted(queue.waiting, 'plan')} waiting", markup=False)
+    if queue.reason:
+        out.print(f"  queue: {queue.reason}", style="red", markup=False)
     if queue.failed:
         failed = queue.failed
         runs = f", run {', '.join(uid[:8] for uid in failed.runs)}" if failed.runs else ""

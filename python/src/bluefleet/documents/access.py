@@ -1,5 +1,5 @@
 """Who may do what with the topics, for those who log in: sinks read and write dead letters, listeners only read,
-forwarders of terminals only write documents."""
+forwarders of terminals only write documents, and how they are."""
 
 # confluent_kafka.admin is public, and does not say so in the way pyright looks for.
 # pyright: reportPrivateImportUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -37,6 +37,7 @@ def rules(settings: Settings) -> list[AclBinding]:
         (LISTENER, topic, settings.dead_topic, read),
         (LISTENER, group, "*", read),
         (TERMINAL, topic, settings.topic, write),
+        (TERMINAL, topic, settings.status_topic, write),
     ]
     return [
         AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{user}", "*", operation, AclPermissionType.ALLOW)

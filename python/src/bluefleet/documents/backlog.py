@@ -1,4 +1,4 @@
-"""What waits where on the document path: in each spool for Kafka, in Kafka for each sink.
+"""What waits where on the document path: in each spool for Kafka, in Kafka for each who follows it.
 
 Needs nothing but the standard library and pydantic: it runs on the manager.
 """
@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from bluefleet.documents.ask import Asker, Place
+from bluefleet.documents.desktop_status import DesktopStatus, desktops_of, terminals_of
 from bluefleet.documents.errors import DocumentError
 
 KAFKA = "kafka"
 
 
 class Waiting(BaseModel):
-    """One arrow of the path. A spool is named by its writer, a sink by its service."""
+    """One arrow of the path. A spool is named by its writer, those of a desktop by the desktop; others by the service."""
 
     source: str
     target: str
@@ -37,8 +38,15 @@ class Backlog(BaseModel):
     dead_letters: int | None
 
 
-def ask_backlog(asker: Asker, forwarder: Place | None, sinks: Sequence[Place], *, deadline: float) -> Backlog:
-    """Ask the services; one that does not answer is a row with the reason."""
+def ask_backlog(
+    asker: Asker,
+    forwarder: Place | None,
+    followers: Sequence[Place],
+    *,
+    deadline: float,
+    desktops: Sequence[str] = (),
+) -> Backlog:
+    """Ask the services; one that does not answer is a row with the reason. How its `desktops` are, the forwarder knows."""
     rows: list[Waiting] = []
     end = dead = None
     if forwarder is not None:
@@ -48,12 +56,13 @@ def ask_backlog(asker: Asker, forwarder: Place | None, sinks: Sequence[Place], *
         else:
             end, dead = said.get("delivered_end"), said.get("dead_letters")
             rows += _of_writers(said)
-    for sink in sinks:
-        said = _ask(asker, sink, deadline)
+            rows += [_of_desktop(name, status) for name, status in desktops_of(said, desktops).items()]
+    for follower in followers:
+        said = _ask(asker, follower, deadline)
         if isinstance(said, str):
-            rows.append(Waiting(source=KAFKA, target=sink.name, documents=None, reason=said))
+            rows.append(Waiting(source=KAFKA, target=follower.name, documents=None, reason=said))
         else:
-            rows.append(_of_sink(sink.name, said, end))
+            rows.append(_of_follower(follower.name, said, end))
     ok = all(not row.reason and row.documents is not None for row in rows)
     return Backlog(ok=ok, waiting=rows, dead_letters=dead)
 
@@ -83,7 +92,17 @@ def _of_writers(said: Mapping[str, Any]) -> list[Waiting]:
     ]
 
 
-def _of_sink(name: str, said: Mapping[str, Any], end: int | None) -> Waiting:
+def _of_desktop(name: str, status: DesktopStatus) -> Waiting:
+    return Waiting(
+        source=terminals_of(name),
+        target=KAFKA,
+        documents=status.known_waiting,
+        oldest_age=status.oldest_age,
+        reason=status.reason,
+    )
+
+
+def _of_follower(name: str, said: Mapping[str, Any], end: int | None) -> Waiting:
     # A sink that hangs at its database, or is cut off, does not know of what came since: the forwarder does.
     waiting = max(said["lag"], (end or 0) - said["position"], 0)
     return Waiting(

@@ -129,17 +129,29 @@ def _largest(document: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def _refuse_beyond_bson(name: str, document: Mapping[str, Any]) -> None:
-    # Pages are taken apart before they are stored: only what one event holds counts, which a page's
-    # encoded size already bounds well enough.
-    if name.endswith("_page"):
-        return
-    for path, value in _leaves(document):
-        count = cast("Any", value).size if isinstance(value, np.ndarray) else _length(value)
-        if count * BSON_NUMBER > BSON_LIMIT:
+    # Pages are taken apart before they are stored.
+    parts = _rows(document) if name in {"event_page", "datum_page"} else [document]
+    for part in parts:
+        counts = {path: _count(value) for path, value in _leaves(part)}
+        total = sum(counts.values())
+        if total * BSON_NUMBER > BSON_LIMIT:
+            path = max(counts, key=lambda each: counts[each])
             raise DocumentRefused(
-                f"a {name!r} document can't be sent: {path} has {count} values, more than a database document can hold "
-                f"(about {BSON_SAFE}): write such data to a file and refer to it by a StreamResource document"
+                f"a {name!r} document can't be sent: {path} has {counts[path]} of its {total} values, more than a "
+                f"database document can hold (about {BSON_SAFE}): write such data to a file and refer to it by a "
+                "StreamResource document"
             )
+
+
+def _rows(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What each document of a page holds."""
+    columns: dict[str, Any] = page.get("data") or page.get("datum_kwargs") or {}
+    for row in zip(*columns.values(), strict=False):
+        yield {f"data.{key}": value for key, value in zip(columns, row, strict=True)}
+
+
+def _count(value: Any) -> int:
+    return int(cast("Any", value).size) if isinstance(value, np.ndarray) else _length(value)
 
 
 def _length(value: Any) -> int:

@@ -19,8 +19,10 @@ from bluefleet.documents import codec
 from bluefleet.documents.codec import Document
 from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
 from bluefleet.documents.kafka import DEADLINE, DeadLetters, client_settings
+from bluefleet.documents.named_runs import NamedRun, NamedRuns
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.settings import Settings
 from bluefleet.documents.status_server import StatusServer
 from bluefleet.documents.until_told import log_at, run_until_told
@@ -77,6 +79,10 @@ class Sink(Protocol):
         """The offset to begin again from after a restart."""
         ...
 
+    def named(self, reference: RunReference) -> list[NamedRun]:
+        """Runs of the database that may be meant, the last ones first in doubt. Raises Unavailable."""
+        ...
+
     def holds(self, reference: str) -> RunDigest:
         """What the database holds of a run. Raises RunNotFound, Unavailable."""
         ...
@@ -109,7 +115,7 @@ class SinkService:
         self._behind_since = 0.0
         self.status_server = StatusServer(
             settings.status_port,
-            {"status": self.status, "runs": self.run_in_database},
+            {"status": self.status, "runs": self.run_in_database, "named": self.runs_named},
             self.healthy,
             key=settings.status_key,
         )
@@ -159,6 +165,12 @@ class SinkService:
     def run_in_database(self, reference: str) -> Mapping[str, Any]:
         """What the database holds of a run."""
         return self._sink.holds(reference).model_dump()
+
+    def runs_named(self, name: str) -> Mapping[str, Any]:
+        """Which runs of the database a name may mean. Raises RunNotFound for what can't name a run."""
+        # Read first: everything before it is in the database by now.
+        end = self._position
+        return NamedRuns(runs=self._sink.named(RunReference.parse(name)), end=end).model_dump()
 
     def _oldest_age(self) -> float:
         begun = [since for since in (self._in_hand_since, self._behind_since) if since]

@@ -84,6 +84,7 @@ class Digester:
         if name == "start":
             scan_id = document.get("scan_id")
             self.result.scan_id = scan_id if isinstance(scan_id, int) else None
+            self.result.desktop = str(document.get("desktop") or "")
             self.result.start = metadata_hash(document, without=STORAGE_KEYS)
         elif name == "stop":
             self.result.stop = metadata_hash(document)

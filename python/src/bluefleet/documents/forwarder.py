@@ -5,9 +5,11 @@
 It finds every `<writer>.sqlite` in the spool folder and in those just below it, runs a lane for each, and looks after
 those whose writer died: their open runs are closed with a stop document. It says how it is on its status port:
 
-    /status         backlog of each writer, and whether Kafka takes documents
+    /status         backlog of each writer, whether Kafka takes documents, and what desktops tell of theirs
     /runs/RUN       what the spools hold of a run (uid, its beginning, scan id, or -1 for the last)
     /kafka/RUN      what Kafka holds of that run
+    /named/NAME     which runs a name may mean, as far as the spools know
+    /started/N      runs that began at offset N of the topic or later
     /dead/N         dead letters that wait, or one of them; POST /dead/replay and /dead/dismiss see to some
     /replay/RUN     what would be sent again of a run; POST does it
 """
@@ -23,17 +25,20 @@ from typing import Any
 from bluefleet.documents import spool_store
 from bluefleet.documents.dead_letters import DeadLetterBox
 from bluefleet.documents.dead_writer import close_open_runs
-from bluefleet.documents.errors import DocumentError, RunNotFound, SpoolBusy, Stopping
+from bluefleet.documents.desktops import Desktops, Herald
+from bluefleet.documents.errors import DocumentError, RequestWrong, RunNotFound, SpoolBusy, Stopping
 from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
+from bluefleet.documents.named_runs import NamedRuns
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.replay import UID_LENGTH, Replay
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_lock import WriterLock
-from bluefleet.documents.spool_runs import find_run, spool_digest
+from bluefleet.documents.spool_runs import find_run, named_in_spools, spool_digest
 from bluefleet.documents.spool_usage import measure
 from bluefleet.documents.status_server import StatusServer
 from bluefleet.documents.topic_digest import topic_digest
+from bluefleet.documents.topic_run import starts_in_topic
 from bluefleet.documents.until_told import log_at, run_until_told
 
 logger = logging.getLogger(__name__)
@@ -57,6 +62,8 @@ class Forwarder:
         self._patience = Patience(self._stopping)
         self._topics_made = threading.Event()
         self._letters = DeadLetterBox(settings, self._stopping)
+        self._desktops = Desktops(settings, self._stopping)
+        self._herald = Herald(settings, settings.desktop, self.status) if settings.desktop else None
         replay = Replay(settings, self._letters, settings.spools)
         self.status_server = StatusServer(
             settings.status_port,
@@ -64,6 +71,8 @@ class Forwarder:
                 "status": self.status,
                 "runs": self.run_in_spool,
                 "kafka": self.run_in_kafka,
+                "named": self.runs_named,
+                "started": self.runs_started,
                 "dead": replay.letters,
                 "replay": replay.planned,
             },
@@ -79,6 +88,10 @@ class Forwarder:
         topics = threading.Thread(target=self._make_topics, name="topics", daemon=True)
         topics.start()
         self._letters.start()
+        if self._herald is None:
+            self._desktops.start()
+        else:
+            self._herald.start()
         while not self._stopping.is_set():
             for path in self._settings.spools():
                 try:
@@ -89,6 +102,8 @@ class Forwarder:
             self._stopping.wait(LOOK_EVERY)
         for thread in (topics, self._letters, *self._lanes.values()):
             thread.join(timeout=5)
+        if self._herald is not None:
+            self._herald.end()
         self.status_server.stop()
 
     def stop(self) -> None:
@@ -118,6 +133,7 @@ class Forwarder:
             "writers": writers,
             "delivered_end": max((writer["delivered_end"] for writer in writers.values()), default=0),
             "dead_letters": self._letters.count(),
+            "desktops": self._desktops.status(),
         }
 
     def run_in_spool(self, reference: str) -> dict[str, Any]:
@@ -137,6 +153,16 @@ class Forwarder:
         first, last = spool_store.offsets_of(connection, run)
         connection.close()
         return topic_digest(self._settings, run, first=first, last=last).model_dump()
+
+    def runs_named(self, name: str) -> dict[str, Any]:
+        """Runs that the name may mean: all of them for a place from the end."""
+        return NamedRuns(runs=named_in_spools(self._settings.spools(), name)).model_dump()
+
+    def runs_started(self, offset: str) -> dict[str, Any]:
+        """Runs that began in the topic there or later. Raises RequestWrong, Unavailable."""
+        if not offset.isdigit():
+            raise RequestWrong(f"{offset!r} is no offset")
+        return NamedRuns(runs=list(starts_in_topic(self._settings, first=int(offset)))).model_dump()
 
     def _make_topics(self) -> None:
         """Before anybody has written anything: who listens on a new site hears of the first run as it happens."""
@@ -205,6 +231,7 @@ class Forwarder:
         except (DocumentError, sqlite3.Error) as error:
             return {"backlog": None, "refused": 0, "delivered_end": 0, "trouble": str(error)}
         return {
+            "alive": WriterLock.is_held(path.with_suffix(".lock")),
             "backlog": waiting.documents,
             "oldest_age": round(waiting.oldest_age, 3),
             "delivered_at": lane.delivered_at if lane else 0.0,

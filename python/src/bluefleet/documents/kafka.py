@@ -73,17 +73,22 @@ def idempotent_producer(settings: Settings) -> Producer:
 
 
 def ensure_topics(settings: Settings, *, retention_bytes: int) -> None:
-    """Topic and dead letters exist, one partition each, kept by size and not by time. Raises Unavailable."""
-    wanted = {
+    """Documents and dead letters have their topics, one partition each, kept by size and not by time; so has what
+    desktops tell of themselves, of which the last word of each is kept. Raises Unavailable.
+    """
+    documents = {
         "retention.ms": "-1",
         "retention.bytes": str(retention_bytes),
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
         "cleanup.policy": "delete",
     }
+    # By the broker's clock: one clock says who fell silent.
+    status = {"cleanup.policy": "compact", "segment.ms": "3600000", "message.timestamp.type": "LogAppendTime"}
+    every = {settings.topic: documents, settings.dead_topic: documents, settings.status_topic: status}
     try:
         admin = AdminClient(client_settings(settings))
         existing = admin.list_topics(timeout=DEADLINE).topics
-        for topic in (settings.topic, settings.dead_topic):
+        for topic, wanted in every.items():
             if topic in existing:
                 _configure(admin, topic, wanted)
             else:

@@ -20,7 +20,8 @@ from bluefleet.documents.canonical import canonical
 from bluefleet.documents.codec import Document, plain
 from bluefleet.documents.consumer import Received, Rejected, serve
 from bluefleet.documents.digest import Digester
-from bluefleet.documents.errors import Poison, Refusing, RunNotFound, Unavailable
+from bluefleet.documents.errors import Poison, Refusing, Unavailable
+from bluefleet.documents.named_runs import NamedRun, meant
 from bluefleet.documents.pages import singles
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
@@ -40,6 +41,8 @@ COLLECTIONS = {
 }
 UNIQUE = {"datum": "datum_id"}
 DUPLICATE_KEY = 11000
+#: So many runs of one beginning, or of one scan id, are looked at: the latest ones.
+SEVERAL = 2
 #: Where the probe writes; readers know nothing of it.
 PROBE = "sink_probe"
 #: What Mongo says of a document that it will never take: a bad value or field name, too large, not valid.
@@ -106,6 +109,21 @@ class MongoSink:
             if rows[collection]:
                 rejected += self._write_to(collection, rows[collection], patience)
         return list({item.offset: item for item in rejected}.values())
+
+    def named(self, reference: RunReference) -> list[NamedRun]:
+        """The last runs, those of a scan id, or those whose uid begins so."""
+        starts = self._database["run_start"]
+        query: dict[str, Any] = {}
+        if reference.scan_id is not None:
+            query = {"scan_id": reference.scan_id}
+        elif reference.uid:
+            query = {"uid": {"$gte": reference.uid, "$lt": f"{reference.uid}~"}}
+        few = -reference.position if reference.position is not None else SEVERAL
+        try:
+            found = starts.find(query, {"uid": True, "time": True, "scan_id": True}).sort("time", -1).limit(few)
+            return [NamedRun.of_start(start) for start in found]
+        except PyMongoError as error:
+            raise Unavailable(f"Mongo at {self._uri}: {error}") from error
 
     def holds(self, reference: str) -> RunDigest:
         """Everything the database has of a run."""
@@ -179,19 +197,7 @@ class MongoSink:
 
     def _find(self, text: str) -> str:
         reference = RunReference.parse(text)
-        starts = self._database["run_start"]
-        if reference.position is not None:
-            found = (
-                starts.find({}, {"uid": True}).sort("time", pymongo.DESCENDING).skip(-reference.position - 1).limit(1)
-            )
-        elif reference.scan_id is not None:
-            found = starts.find({"scan_id": reference.scan_id}, {"uid": True}).sort("time", pymongo.DESCENDING).limit(1)
-        else:
-            found = starts.find({"uid": {"$gte": reference.uid, "$lt": f"{reference.uid}~"}}, {"uid": True}).limit(2)
-        uids = [str(start["uid"]) for start in found]
-        if len(uids) != 1:
-            raise RunNotFound(f"{len(uids)} runs {text} in Mongo")
-        return uids[0]
+        return meant(reference, self.named(reference))
 
     def _digest(self, run: str) -> RunDigest:
         digester = Digester(run)

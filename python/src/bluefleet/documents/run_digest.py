@@ -27,6 +27,8 @@ class RunDigest(BaseModel):
 
     run: str
     scan_id: int | None = None
+    #: The desktop on which it was taken, whose spool has it; empty for the queue's runs.
+    desktop: str = ""
     start: str | None = None
     stop: str | None = None
     exit_status: str | None = None

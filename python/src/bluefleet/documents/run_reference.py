@@ -18,6 +18,9 @@ class RunReference:
     scan_id: int | None = None
     position: int | None = None
 
+    def __str__(self) -> str:
+        return self.uid or str(self.position if self.scan_id is None else self.scan_id)
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises RunNotFound for what can't name a run."""

@@ -44,6 +44,11 @@ class Settings(BaseModel):
         """The topic of documents that could not be stored."""
         return f"{self.topic}.dead"
 
+    @property
+    def status_topic(self) -> str:
+        """The topic in which forwarders of desktops tell how they are."""
+        return f"{self.topic}.status"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Read them. Raises SettingsWrong naming the variable."""
@@ -65,6 +70,7 @@ class ForwarderSettings(Settings):
     spool_dir: Path = Field(
         default=Path("/spool"), description="folder of the spools, or of one folder for each person"
     )
+    desktop: str = Field(default="", description="the desktop whose terminals it serves; unset = the pod's forwarder")
     makes_topics: bool = Field(
         default=True, description="whether it may make topics; where not, another forwarder does"
     )

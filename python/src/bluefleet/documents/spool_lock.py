@@ -51,6 +51,21 @@ class WriterLock:
             lock.note(pid=os.getpid(), host=socket.gethostname(), since=time.time())
         return lock
 
+    @staticmethod
+    def is_held(path: Path) -> bool:
+        """Whether a process that lives writes this spool now."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     def note(self, **facts: Any) -> None:
         """Write who holds the lock, or how it ended, for whoever comes next."""
         if self._descriptor is not None:

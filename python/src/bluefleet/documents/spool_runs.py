@@ -1,5 +1,6 @@
 """Finding a run in the spools, and what they hold of it."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from bluefleet.documents import codec, spool_store
 from bluefleet.documents.digest import Digester
 from bluefleet.documents.errors import RunNotFound
+from bluefleet.documents.named_runs import NamedRun
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.spool_store import SpooledRun
@@ -30,6 +32,17 @@ def find_run(spools: Iterable[Path], text: str) -> tuple[Path, str]:
     if reference.scan_id is None and len({run for _, _, run in found}) > 1:
         raise RunNotFound(f"{len(found)} runs begin with {text}: give more of the uid")
     return max(found)[1:]
+
+
+def named_in_spools(spools: Iterable[Path], text: str) -> list[NamedRun]:
+    """Runs that the name may mean as far as spools know. Raises RunNotFound for what can't name a run."""
+    reference = RunReference.parse(text)
+    found: list[NamedRun] = []
+    for path in spools:
+        with contextlib.closing(spool_store.connect(path)) as connection:
+            runs = _candidates(connection, reference)
+        found += [NamedRun(run=run.run, time=run.time, scan_id=run.scan_id) for run in runs]
+    return found
 
 
 def spool_digest(path: Path, run: str) -> RunDigest:

@@ -7,13 +7,14 @@ import time
 from typing import Any
 
 import httpx
-from tiled.queries import Key
 
 from bluefleet.documents.digest import Digester
-from bluefleet.documents.errors import Poison, RunNotFound, Unavailable
+from bluefleet.documents.errors import Poison, Unavailable
+from bluefleet.documents.named_runs import meant
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.run_reference import RunReference
-from bluefleet.documents.tiled_access import PROBE, child, children, read_table, translated
+from bluefleet.documents.tiled_access import children, read_table, translated
+from bluefleet.documents.tiled_named import named_by, nodes_named
 
 #: A table whose types get wider is taken out and put in again, in some tenths of a second.
 ATTEMPTS = 3
@@ -35,10 +36,10 @@ def tiled_digest(client: Any, text: str) -> RunDigest:
 
 def _digest(client: Any, text: str) -> RunDigest:
     with translated(client.uri):
-        node = _find(client, RunReference.parse(text))
-        if node is None:
-            raise RunNotFound(f"no run {text} in Tiled")
-        uid: str = node.item["id"]
+        reference = RunReference.parse(text)
+        found = nodes_named(client, reference)
+        uid = meant(reference, map(named_by, found))
+        node = next(each for each in found if each.item["id"] == uid)
         digester = Digester(uid)
         digester.add("start", dict(node.metadata["start"]))
         for name, stream in children(node).items():
@@ -47,30 +48,6 @@ def _digest(client: Any, text: str) -> RunDigest:
         if stop:
             digester.add("stop", dict(stop))
         return digester.finish()
-
-
-def _find(client: Any, reference: RunReference) -> Any:
-    if reference.position is not None:
-        return _at(client, reference.position)
-    if reference.scan_id is not None:
-        found = client.search(Key("start.scan_id") == reference.scan_id)
-        return found.values().last() if len(found) else None
-    exact = child(client, reference.uid)
-    if exact is not None:
-        return exact
-    keys = [key for key in client if key.startswith(reference.uid)]
-    return child(client, keys[0]) if len(keys) == 1 else None
-
-
-def _at(client: Any, position: int) -> Any:
-    """The run at a place counted from the end, -1 for the last; what probes left does not count."""
-    values = client.values()
-    place = 0
-    for _ in range(-position):
-        place -= 1
-        while -place <= len(values) and values[place].item["id"].startswith(PROBE):
-            place -= 1
-    return values[place] if -place <= len(values) else None
 
 
 def _add_stream(digester: Digester, name: str, stream: Any) -> None:

@@ -9,7 +9,7 @@ that is away for a while.
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from bluesky_tiled_plugins.utils import truncate_json_overflow
@@ -41,8 +41,10 @@ class RunRecorder(_RunWriter):
         self._stored_frames: dict[str, int] = {}
         #: Offset of the document that is being taken.
         self.offset = 0
-        #: Whether the run's stop was stored before: everything that was to be stored has been, but for replayed events.
+        #: Whether the run's stop was stored before: it is sent again, for what was missing then.
         self.closed = False
+        #: Whether its beginning was read from Tiled and not from Kafka.
+        self.recalled = False
         self.rejected: list[Rejected] = []
 
     def start(self, doc: Any) -> None:
@@ -87,7 +89,10 @@ class RunRecorder(_RunWriter):
         self._streams[self._desc_nodes[doc["descriptor"]].item["id"]].add(self.offset, row)
 
     def stream_datum(self, doc: Any) -> None:
-        """Kept until `flush`."""
+        """Kept until `flush`. Raises Poison where it is not known which frames come before these."""
+        if self.recalled:
+            run = "" if self.root_node is None else self.root_node.item["id"]
+            raise Poison(f"frames find their place among all of their run: `bluefleet documents replay {run}` sends it")
         self._frames.append((self.offset, dict(doc)))
 
     def flush(self) -> None:
@@ -102,7 +107,7 @@ class RunRecorder(_RunWriter):
                 self.rejected.append(Rejected(offset, str(error)))
 
     def stop(self, doc: Any) -> None:
-        """The stop is stored after everything before it."""
+        """The stop is stored after everything before it; that of a closed run stays as it was."""
         node: Any = self.root_node
         if node is None:
             raise Poison("its start document was not stored")
@@ -114,6 +119,8 @@ class RunRecorder(_RunWriter):
             about = self._consolidators[sres_uid].metadata
             if about:
                 self._patiently(lambda n=sres_node, m=about: n.update_metadata(metadata=m, drop_revision=True))
+        if self.closed:
+            return
         update = {"stop": stop} | ({"notes": notes} if notes else {})
         self._patiently(lambda: node.update_metadata(metadata=update, drop_revision=True))
         self._patiently(self._close_streams)
@@ -133,7 +140,7 @@ class RunRecorder(_RunWriter):
         consolidator: Any = consolidator_factory(resource, stream.metadata)
         self._consolidators[sres_uid] = self._consolidators[name] = consolidator
         self._sres_nodes[sres_uid] = self._sres_nodes[name] = existing
-        self._stored_frames[existing.uri] = _length(existing.structure())
+        self._stored_frames[existing.uri] = _extent(existing.structure(), existing.data_sources()[0].assets)
         return existing, consolidator
 
     def _register(self, doc: dict[str, Any]) -> None:
@@ -142,7 +149,7 @@ class RunRecorder(_RunWriter):
         with translated(node.uri):
             patch = consolidator.consume_stream_datum(doc)
             source = consolidator.get_data_source()
-        if _length(source.structure) <= self._stored_frames.get(node.uri, 0):
+        if _extent(source.structure, source.assets) <= self._stored_frames.get(node.uri, 0):
             return
         self._patiently(lambda: self._update_data_source_for_node(node, source, patch))
 
@@ -188,25 +195,30 @@ class RunRecorder(_RunWriter):
         return self._patience.until_available(attempt, lambda: probe(place))
 
 
-#: What a closed run still takes: an event may have been missing when it was closed.
-STILL_TAKEN = {"start", "descriptor", "event", "event_page"}
-
-
 class OpenRun:
     """A run between its start and its stop: what it has seen, normaliser, recorder."""
 
     def __init__(self, client: Any, patience: Patience, first_offset: int) -> None:
         self.first_offset = first_offset
-        #: Whether its beginning was read from Tiled and not from Kafka.
-        self.recalled = False
         self.recorder = RunRecorder(client, patience)
         self._normalizer = RunNormalizer()
         self._normalizer.subscribe(self.recorder)
         self._seen = Seen()
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing says that a stop will follow: these are a few documents of a run that ended long ago."""
+        return self.recorder.recalled and self.recorder.closed
+
+    def recall(self, known: Iterable[tuple[str, Document]]) -> None:
+        """Take from Tiled what must be known of a run whose beginning lies behind us. Raises Poison."""
+        self.recorder.recalled = True
+        for name, document in known:
+            self.take(Received(self.first_offset, "", name, document))
+
     def take(self, received: Received) -> None:
         """One document. Raises Poison for one that can't be stored."""
-        if self.recorder.closed and received.name not in STILL_TAKEN:
+        if self.ended and received.name == "stop":
             return
         self.recorder.offset = received.offset
         with translated(self.recorder.client.uri):
@@ -245,6 +257,7 @@ class Seen:
         return known
 
 
-def _length(structure: Any) -> int:
-    shape = getattr(structure, "shape", None) or (0,)
-    return int(shape[0])
+def _extent(structure: Any, assets: Sequence[Any]) -> int:
+    """How many frames; of what has no shape, how many files."""
+    shape = getattr(structure, "shape", None)
+    return int(shape[0]) if shape else len(assets)

@@ -14,11 +14,14 @@ from typing import Any
 from bluefleet.documents.codec import Document
 from bluefleet.documents.consumer import Received, Rejected, serve
 from bluefleet.documents.errors import Poison
+from bluefleet.documents.named_runs import NamedRun
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.settings import TiledSettings
 from bluefleet.documents.tiled_access import child, children, connect, probe, translated
 from bluefleet.documents.tiled_digest import tiled_digest
+from bluefleet.documents.tiled_named import tiled_named
 from bluefleet.documents.tiled_run import OpenRun
 
 logger = logging.getLogger(__name__)
@@ -67,10 +70,13 @@ class TiledSink:
                 self._forget(received.run)
         for uid, run in touched.items():
             rejected += run.flush()
-            if run.recalled and run.recorder.closed:
-                # A few documents of a run that ended long ago: nothing says that a stop will follow.
+            if run.ended:
                 self._forget(uid)
         return rejected
+
+    def named(self, reference: RunReference) -> list[NamedRun]:
+        """The last runs, the latest of a scan id, or those whose uid begins so."""
+        return tiled_named(connect(self._settings), reference)
 
     def holds(self, reference: str) -> RunDigest:
         """Everything the catalogue has of a run."""
@@ -96,9 +102,7 @@ class TiledSink:
             with translated(self._settings.tiled_uri):
                 return list(_known_documents(self._client, uid))
 
-        run.recalled = True
-        for name, document in patience.until_available(read, lambda: probe(self._client)):
-            run.take(Received(run.first_offset, uid, name, document))
+        run.recall(patience.until_available(read, lambda: probe(self._client)))
 
     def _forget(self, run: str) -> None:
         self._runs.pop(run, None)

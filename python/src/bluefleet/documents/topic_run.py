@@ -1,5 +1,6 @@
 """The documents of one run as Kafka's topic holds them."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from bluefleet.documents import codec
 from bluefleet.documents.errors import DocumentUnreadable, RunNotFound, Unavailable
 from bluefleet.documents.kafka import DEADLINE, client_settings
+from bluefleet.documents.named_runs import NamedRun
 from bluefleet.documents.settings import Settings
 from bluefleet.documents.spool_store import Spooled
 
@@ -16,9 +18,9 @@ SILENCE = 15.0
 
 
 def messages_of(
-    settings: Settings, run: str, *, first: int | None = None, last: int | None = None
+    settings: Settings, run: str | None, *, first: int | None = None, last: int | None = None
 ) -> Iterator[tuple[int, bytes]]:
-    """Offset and bytes of what has the run's key between two offsets, or in the whole topic as it is now.
+    """Offset and bytes of what has the run's key, or of everything, between two offsets, or in the whole topic as it is now.
 
     Raises Unavailable.
     """
@@ -36,7 +38,7 @@ def messages_of(
         begin = low if first is None else max(low, first)
         end = high if last is None else min(high, last + 1)
         consumer.assign([TopicPartition(settings.topic, 0, begin)])
-        yield from _read(consumer, run.encode(), begin, end)
+        yield from _read(consumer, None if run is None else run.encode(), begin, end)
     except KafkaException as error:
         raise Unavailable(f"Kafka at {settings.kafka_bootstrap}: {error}") from error
     finally:
@@ -65,7 +67,17 @@ def documents_in_topic(settings: Settings, run: str) -> Iterator[Spooled]:
         raise RunNotFound(f"no run {run} in topic {settings.topic}")
 
 
-def _read(consumer: Consumer, key: bytes, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+def starts_in_topic(settings: Settings, *, first: int) -> Iterator[NamedRun]:
+    """Runs whose start lies at that offset or behind it. Raises Unavailable."""
+    for _, body in messages_of(settings, None, first=first):
+        with contextlib.suppress(DocumentUnreadable, LookupError, TypeError, ValueError):
+            # Anybody's bytes: what can't name a run names none.
+            name, document = codec.decode(body)
+            if name == "start":
+                yield NamedRun.of_start(document)
+
+
+def _read(consumer: Consumer, key: bytes | None, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
     position = begin
     deadline = time.monotonic() + SILENCE
     while position < end:
@@ -77,7 +89,7 @@ def _read(consumer: Consumer, key: bytes, begin: int, end: int) -> Iterator[tupl
                 continue
             offset = message.offset() or 0
             position = offset + 1
-            if message.key() == key and offset < end:
+            if key in {None, message.key()} and offset < end:
                 yield offset, message.value() or b""
             # Whoever takes them may take his time.
             deadline = time.monotonic() + SILENCE

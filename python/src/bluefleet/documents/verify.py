@@ -7,17 +7,20 @@ measured by; once delivered documents have left the spool, Kafka's is.
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from pydantic import BaseModel, ValidationError
 
 from bluefleet.documents.ask import Asker, Place
 from bluefleet.documents.errors import NotFound, RunNotFound, Unavailable
+from bluefleet.documents.resolving import Resolver
 from bluefleet.documents.run_digest import RunDigest, StreamDigest
-from bluefleet.documents.run_reference import RunReference
 
 #: A long run is summed up in this time. Seconds.
 DEADLINE = 120.0
 AGAIN_AFTER = 0.5
+#: The place that knows what was taken on the manager only.
+SPOOL = "spool"
 
 
 class Verdict(BaseModel):
@@ -38,63 +41,64 @@ class Verdict(BaseModel):
 
 
 class Verifier:
-    """Asks the places for `<url>/<run>`.
-
-    The first is asked what a scan id or -1 stands for; the first two measure the others.
+    """Asks the places for `<url>/<uid>`; the first two measure the others. What a shorter name means, `indexes` know
+    and, of runs that are on their way to them, `topic`.
     """
 
-    def __init__(self, places: Sequence[Place], ca_file: Path | None) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        ca_file: Path | None,
+        *,
+        indexes: Sequence[Place] = (),
+        topic: Place | None = None,
+    ) -> None:
         self._places = places
         self._asker = Asker(ca_file)
+        self._resolver = Resolver(self._asker, indexes, topic)
 
     def verify(self, reference: str, *, wait: float = 0.0) -> Verdict:
         """The verdict; a run that is still on its way gets `wait` seconds to arrive.
 
         Raises RunNotFound when no place knows the run, Unavailable when none answers.
         """
-        run = self.resolve(reference)
+        run, silent = self._resolver.resolve(reference)
+        notes = [f"{text}; another run may be meant" for text in silent]
         deadline = time.monotonic() + wait
         while True:
-            verdict = self._compare(run)
+            verdict = self._compare(run, notes)
             if verdict.equal or time.monotonic() >= deadline:
                 return verdict
             time.sleep(AGAIN_AFTER)
 
     def resolve(self, reference: str) -> str:
         """The uid of the run that is meant. Raises RunNotFound, Unavailable."""
-        RunReference.parse(reference)
-        without: dict[str, str] = {}
-        silent: dict[str, str] = {}
-        for place in self._places:
-            try:
-                return self._ask(place, reference).run
-            except RunNotFound as error:
-                without[place.name] = str(error)
-            except Unavailable as error:
-                silent[place.name] = str(error)
-        troubles = [f"{name} does not answer: {error}" for name, error in silent.items()]
-        if not without:
-            raise Unavailable("; ".join(troubles))
-        raise RunNotFound("; ".join([_nowhere(reference, without), *troubles]))
+        return self._resolver.resolve(reference)[0]
 
-    def _compare(self, run: str) -> Verdict:
+    def _compare(self, run: str, notes: Sequence[str]) -> Verdict:
         held: dict[str, RunDigest | None] = {}
-        differences: list[str] = []
-        notes: list[str] = []
+        without: dict[str, str] = {}
+        silent: list[str] = []
         for place in self._places:
             held[place.name] = None
             try:
                 held[place.name] = self._ask(place, run)
             except Unavailable as error:
-                differences.append(f"{place.name} does not answer: {error}")
+                silent.append(f"{place.name} does not answer: {error}")
             except RunNotFound as error:
-                # Spool and topic forget in time, databases never.
-                (notes if place in self._places[:2] else differences).append(f"{place.name}: {error}")
+                without[place.name] = str(error)
         measure = next((name for name in held if held[name] is not None), None)
         if measure is None:
-            raise RunNotFound(f"run {run} is gone: {'; '.join([*differences, *notes])}")
+            _raise_nowhere(run, without, silent)
         expected = held[measure] or RunDigest(run=run)
-        if measure not in {place.name for place in self._places[:2]}:
+        desktop = next((each.desktop for each in held.values() if each is not None and each.desktop), "")
+        if desktop and SPOOL in without:
+            without[SPOOL] = f"on desktop {desktop}, not looked at"
+        # Spool and topic forget in time, databases never.
+        forgetful = {place.name for place in self._places[:2]}
+        differences = [*silent, *(f"{name}: {text}" for name, text in without.items() if name not in forgetful)]
+        notes = [*notes, *(f"{name}: {text}" for name, text in without.items() if name in forgetful)]
+        if measure not in forgetful:
             differences.append("neither spool nor Kafka holds it: there is nothing to measure the databases by")
         for name, digest in held.items():
             if digest is not None and name != measure:
@@ -121,12 +125,14 @@ class Verifier:
             raise Unavailable(f"{place.url}: what answers is not {place.name}") from error
 
 
-def _nowhere(reference: str, without: Mapping[str, str]) -> str:
-    """That none of these has it, once, and what is more than that in the words of each."""
+def _raise_nowhere(run: str, without: Mapping[str, str], silent: Sequence[str]) -> NoReturn:
+    """No place has it: each says so in the same words, but for what it knows beyond that."""
+    if not without:
+        raise Unavailable("; ".join(silent))
     *others, last = without
     places = f"{', '.join(others)} and {last}" if others else last
-    more = [f"{name}: {said}" for name, said in without.items() if not said.startswith(("no run", "0 runs"))]
-    return f"no run {reference} in {places}" + (f" ({'; '.join(more)})" if more else "")
+    more = [f"{name}: {said}" for name, said in without.items() if not said.startswith("no run")]
+    raise RunNotFound("; ".join([f"no run {run} in {places}" + (f" ({'; '.join(more)})" if more else ""), *silent]))
 
 
 def differing(expected: RunDigest, found: RunDigest, measure: str) -> list[str]:

@@ -180,6 +180,9 @@ def _queue(site: Site, found: StatusReport) -> Iterable[Check]:
         remedy = f"Look at the acquisition pod on {pod.host}; `site.yml --tags pods` starts it"
         yield _failed("queue", where, devices.detail, remedy)
         return
+    if found.queue and found.queue.reason:
+        yield _failed("queue", where, found.queue.reason, "docs/how-to/queue-plans.md, When the worker died")
+        return
     standing = found.queue.state if found.queue else "answers"
     yield _ok("queue", where, f"{standing}, {devices.declared} devices {devices.state}")
     for name, reason in devices.unreachable.items():

@@ -105,6 +105,9 @@ class DocumentService(_Report):
     name: str
     waiting: int | None = Field(description="Documents that wait to be delivered or stored; none when it does not say")
     reason: str = Field(description="What is wrong, in words; empty when all is well")
+    writers: dict[str, bool] = Field(
+        default_factory=dict, description="Of the forwarder: who writes documents, and whether that process lives"
+    )
 
     @property
     def ok(self) -> bool:
@@ -140,6 +143,7 @@ class QueueStatus(_Report):
     waiting: int = Field(description="How many plans wait")
     running: str = Field(description="The plan that runs; empty when none does")
     failed: FailedPlan | None = Field(description="The plan that failed last, as long as the queue stands still for it")
+    reason: str = Field(default="", description="What is wrong with the queue itself, in words; empty when it is well")
 
 
 class StatusReport(_Report):
@@ -167,7 +171,8 @@ class StatusReport(_Report):
             sick = [f"{node.name}/{instance.name}" for instance in node.instances if not instance.ok]
             if not node.ok:
                 names += [node.name] if not node.reachable or node.problems or not sick else sick
-        names += ["queue"] if self.devices.state == "unknown" else []
+        stuck = self.queue is not None and self.queue.reason
+        names += ["queue"] if self.devices.state == "unknown" or stuck else []
         names += [f"device {name}" for name in self.devices.unreachable]
         names += [service.name for service in self.documents if not service.ok]
         return names + (["fleet service"] if self.service is not None and not self.service.ok else [])

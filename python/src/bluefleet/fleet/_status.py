@@ -18,7 +18,7 @@ from bluefleet.fleet._orphans import orphans
 from bluefleet.fleet._overrides import Override, Overrides
 from bluefleet.fleet._pace import Pace, at_pace
 from bluefleet.fleet._plan import drift, instance_of
-from bluefleet.fleet._queue_status import queue_status
+from bluefleet.fleet._queue_status import queue_status, with_worker
 from bluefleet.fleet._refused_devices import silenced_devices
 from bluefleet.fleet._render import endpoint, selection
 from bluefleet.fleet._report import (
@@ -82,7 +82,7 @@ async def look_beside(site: Site, settings: Settings, *, deadline: float) -> Bes
         asyncio.to_thread(document_path, site, settings, deadline=deadline),
         asyncio.to_thread(queue_status, site, settings, deadline=deadline),
     )
-    return Beside(devices, documents, queue)
+    return Beside(devices, documents, with_worker(queue, documents))
 
 
 def status_of(

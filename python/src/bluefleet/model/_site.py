@@ -37,6 +37,10 @@ class Site(Declared):
     acquisition: Acquisition = Field(default_factory=Acquisition, description="What the site adds to every RunEngine")
     kafka: Kafka | None = Field(default=None, description="The document stream; none without an acquisition pod")
 
+    def hosts_in(self, group: str) -> list[HostName]:
+        """Its machines of one purpose."""
+        return [name for name, host in self.hosts.items() if group in host.groups]
+
     def node(self, name: str) -> Node | None:
         """Return the node of that name, if there is one."""
         return next((node for node in self.nodes if node.name == name), None)

@@ -16,8 +16,10 @@ from bluefleet.acquisition.adaptive.mailbox import Answer, Mailbox, Told
 from bluefleet.acquisition.adaptive.readings import Readings
 from bluefleet.documents.consumer import Received, Rejected
 from bluefleet.documents.errors import RunNotFound
+from bluefleet.documents.named_runs import NamedRun
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.run_reference import RunReference
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +71,11 @@ class Campaigns:
         waiting = [one.offset for one in self._measuring.values()]
         waiting += [offset for campaign in self._campaigns.values() for offset in campaign.waiting()]
         return min(waiting, default=next_offset)
+
+    def named(self, reference: RunReference) -> list[NamedRun]:
+        """None: this is no database."""
+        del reference
+        return []
 
     def holds(self, reference: str) -> RunDigest:
         """Nothing: this is no database."""

@@ -1,0 +1,46 @@
+"""What is said of a desktop's forwarder, from what it told last and how long ago."""
+
+import pytest
+
+from bluefleet.documents.desktop_status import SILENT_AFTER, DesktopStatus, Told, desktops_of
+
+LONG = SILENT_AFTER + 1
+
+
+@pytest.mark.parametrize(
+    ("told", "waiting", "reason"),
+    [
+        ({"waiting": 0}, 0, ""),
+        ({"waiting": 7, "oldest_age": 2.0}, 7, ""),
+        ({"waiting": 7, "problems": ["ada/ada: Kafka at x: gone"]}, 7, "ada/ada: Kafka at x: gone"),
+        ({"waiting": 7, "silent_for": LONG}, None, "has told nothing for 61 s; 7 documents waited"),
+        # Switched off in the evening, with nothing left to send; and with something.
+        ({"waiting": 0, "silent_for": LONG, "ended": True}, 0, ""),
+        ({"waiting": 7, "silent_for": LONG, "ended": True}, 7, "it was stopped while 7 documents waited there"),
+        ({"waiting": None, "ended": True}, None, "stopped while nobody knows how many documents waited"),
+        ({"waiting": None, "silent_for": None}, None, "never told how it is"),
+    ],
+    ids=["well", "waits", "trouble", "silent", "off", "off with documents", "off with a broken spool", "never"],
+)
+def test_what_a_desktop_told_means(told: dict, waiting: int | None, reason: str) -> None:
+    status = DesktopStatus.model_validate(told)
+    assert status.known_waiting == waiting
+    assert bool(status.reason) == bool(reason)
+    assert reason in status.reason
+
+
+def test_a_forwarder_tells_of_all_its_spools() -> None:
+    writers = {"ada/ada": {"backlog": 3, "oldest_age": 4.0}, "bob/bob": {"backlog": 2, "oldest_age": 9.0}}
+    told = Told.of_forwarder({"writers": writers, "problems": ["x"]}, ended=False)
+    assert told == Told(waiting=5, oldest_age=9.0, problems=["x"])
+    unreadable = {"ada/ada": {"backlog": None}, "bob/bob": {"backlog": 2}}
+    assert Told.of_forwarder({"writers": unreadable, "problems": []}, ended=False).waiting is None
+    assert Told.of_forwarder({"writers": {}, "problems": []}, ended=True) == Told(waiting=0, ended=True)
+
+
+def test_only_desktops_of_the_site_are_spoken_of_and_one_that_never_told_is() -> None:
+    heard = {"office": {"waiting": 2, "silent_for": 1.0}, "taken-out": {"waiting": 5, "silent_for": 9999.0}}
+    found = desktops_of({"desktops": heard}, ["office", "new"])
+    assert {name: status.known_waiting for name, status in found.items()} == {"office": 2, "new": None}
+    # While Kafka is away from the forwarder it hears nobody, and says that instead.
+    assert desktops_of({"desktops": None}, ["office"]) == {}

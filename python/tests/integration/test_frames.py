@@ -1,0 +1,145 @@
+"""Frames in files, as documents tell of them: Tiled knows of each one, whatever came late, twice, or after the stop."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from document_stack import SITE, Stack, wait_for
+from event_model import compose_run
+from test_document_path import ask, every_kind, publish, tiled
+from test_replay import letters, replay
+
+from bluefleet.documents import Publisher, Spool
+from bluefleet.documents.codec import encode
+from bluefleet.documents.kafka import client_settings
+
+pytestmark = pytest.mark.timeout(300)
+
+Documents = list[tuple[str, dict[str, Any]]]
+FRAMES = 40
+OF_FRAMES = {"resource", "datum", "stream_resource", "stream_datum"}
+CAMERAS = ("camera", "stream_camera")
+
+
+def send(stack: Stack, documents: Documents) -> None:
+    """Put documents into Kafka as a replay does, and wait until both sinks have come by."""
+    ends: list[int] = []
+    producer = Producer(client_settings(stack.internal))
+    uid = documents[0][1].get("uid", "") if documents[0][0] == "start" else documents[0][1].get("run", "")
+    for document in documents:
+        producer.produce(
+            f"{SITE}.bluesky.documents",
+            value=encode(*document),
+            key=uid.encode(),
+            on_delivery=lambda error, message: ends.append(-1 if error else message.offset() + 1),
+        )
+    producer.flush(20)
+    assert min(ends) > 0
+    for sink in ("mongo-sink", "tiled-sink"):
+        wait_for(lambda at=sink: ask(stack, at)["position"] >= max(ends), f"{sink} has seen it")
+
+
+def known(stack: Stack, uid: str) -> dict[str, int]:
+    """How many frames of each camera Tiled knows of."""
+    stream = tiled(stack, f"search/runs/{uid}/primary")["data"]
+    shapes = {child["id"]: child["attributes"]["structure"].get("shape", [0]) for child in stream}
+    return {camera: shapes[camera][0] for camera in CAMERAS if camera in shapes}
+
+
+def files(stack: Stack, uid: str, key: str) -> list[str]:
+    """The files of a key, as Tiled names them."""
+    about = tiled(stack, f"metadata/runs/{uid}/primary/{key}?include_data_sources=true")["data"]["attributes"]
+    return [asset["data_uri"] for source in about["data_sources"] for asset in source["assets"]]
+
+
+def test_frames_that_were_missing_when_the_run_ended_are_there_after_a_replay(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=51)
+    uid = documents[0][1]["uid"]
+    early = [
+        (name, document)
+        for name, document in documents
+        if name not in {"datum", "stream_datum"} or document.get("indices", {}).get("start", FRAMES) < 10
+    ]
+    early = [(name, document) for name, document in early if name != "resource"]
+    # Without its datums an event of a run that ends is refused, so the events are those of another time, too.
+    send(stack, [(name, document) for name, document in early if name != "event"])
+    wait_for(lambda: known(stack, uid) == {"stream_camera": 10}, "ten frames of a run that has ended")
+    send(stack, documents)
+    assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
+    before = ask(stack, "tiled-sink", f"/runs/{uid}")
+    stored = [tiled(stack, f"metadata/runs/{uid}/primary/{camera}") for camera in CAMERAS]
+    send(stack, documents)
+    assert ask(stack, "tiled-sink", f"/runs/{uid}") == before
+    assert [tiled(stack, f"metadata/runs/{uid}/primary/{camera}") for camera in CAMERAS] == stored
+    assert letters(stack, uid) == []
+    held = ask(stack, "mongo-sink", f"/runs/{uid}")["streams"]["primary"]
+    assert (held["external"], before["streams"]["primary"]["seq_nums"]) == (sorted(CAMERAS), "1-40")
+
+
+def test_a_replay_keeps_the_end_of_the_run_as_it_was(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=52)
+    uid = publish(stack, documents)
+    assert stack.verify(uid).equal
+    before = tiled(stack, f"metadata/runs/{uid}")
+    replay(stack, f"replay/{uid}")
+    assert tiled(stack, f"metadata/runs/{uid}") == before
+    assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
+
+
+def test_frames_alone_do_not_find_their_place_and_that_is_said(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=53)
+    uid = publish(stack, documents)
+    assert stack.verify(uid).equal
+    frames = [item for item in documents if item[0] in {"stream_resource", "stream_datum"}][:3]
+    producer = Producer(client_settings(stack.internal))
+    for item in frames:
+        producer.produce(f"{SITE}.bluesky.documents", value=encode(*item), key=uid.encode())
+    producer.flush(10)
+    letter = wait_for(lambda: (found := letters(stack, uid)) and found[0], "a dead letter")
+    assert (letter.sink, letter.name) == ("tiled-sink", "stream_datum")
+    assert f"documents replay {uid}" in letter.reason
+    assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
+
+
+def test_a_sink_that_is_killed_again_and_again_knows_of_every_frame(stack: Stack, tmp_path: Path) -> None:
+    documents = every_kind(pages=False, scan_id=54)
+    uid = documents[0][1]["uid"]
+    with Spool(stack.spool, writer="frames") as spool:
+        into_spool = Publisher(spool)
+        for number, (name, document) in enumerate(documents):
+            into_spool(name, document)
+            time.sleep(0.05)
+            if number in {30, 75} or name == "stop":
+                stack.restart("tiled-sink", away=0.2)
+    verdict = stack.verify(uid)
+    assert verdict.equal, verdict.differences
+    assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
+
+
+def test_files_of_a_kind_that_nobody_reads_are_listed_all_the_same(stack: Stack) -> None:
+    run = compose_run(metadata={"scan_id": 55})
+    keys = {"box": {"dtype": "array", "shape": [1], "source": "SIM", "external": "STREAM:"}}
+    stream = run.compose_descriptor(
+        name="primary", data_keys=keys, object_keys={"box": ["box"]}, configuration={}, hints={}
+    )
+    resource = run.compose_stream_resource(
+        mimetype="application/octet-stream",
+        uri="file://localhost/data/",
+        data_key="box",
+        parameters={"template": "box_%d.raw"},
+    )
+    documents: Documents = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
+    documents.append(("stream_resource", resource.stream_resource_doc))
+    for number in range(3):
+        indices = {"start": number, "stop": number + 1}
+        datum = resource.compose_stream_datum(indices=indices, descriptor=stream.descriptor_doc)
+        documents.append(("stream_datum", datum))
+    documents.append(("stop", run.compose_stop()))
+    uid = publish(stack, documents)
+    verdict = stack.verify(uid)
+    assert verdict.equal, verdict.differences
+    assert len(files(stack, uid, "box")) == 3
+    send(stack, documents)
+    assert len(files(stack, uid, "box")) == 3

@@ -107,7 +107,10 @@ def fleet_file(ioc: Ioc, tmp_path: Path) -> Path:
         "mini-beamline", ioc.port, device("motor_ph", "Axis", "mini:ph:"), device("pinhole", "Detector", "mini:ph:")
     )
     digest = "sha256:" + "0" * 64
-    instances = [beamline, instance("away", free_port(), device("gone", "Axis", "gone:"))]
+    instances = [
+        beamline,
+        instance("away", free_port(), device("gone", "Axis", "gone:"), device("sample_x", "Motor", "gone:m1")),
+    ]
     node = {"name": "node1", "address": NODE, "transport": "plain", "port": 2375, "categories": []}
     site = {
         "schema_version": 1,
@@ -227,16 +230,26 @@ def test_a_device_that_went_is_shown_as_that_until_it_is_back(screens: Screens, 
         window.until("motor_ph", lambda shown: not shown["state"], BACK)
 
 
+def test_a_stop_is_offered_where_the_ioc_has_one(screens: Screens) -> None:
+    with screens.open("sample_x") as window:
+        assert window.until("sample_x", lambda shown: shown["readback"] != "")["stop"]
+
+
 def test_what_is_no_device_is_refused_with_those_that_are(screens: Screens) -> None:
     done = screens.said("motor_ph", "moter")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "bsui-screens: lab has no device moter; it has: gone, motor_ph, pinhole\n"
+    assert done.stderr == "bsui-screens: lab has no device moter; it has: gone, motor_ph, pinhole, sample_x\n"
 
 
 def test_without_a_display_names_can_be_listed_and_nothing_opened(images: dict[str, str], fleet_file: Path) -> None:
     screens = Screens(images["screens"], fleet_file)
     listed = screens.said("--list")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["gone", "motor_ph", "pinhole"]
+    assert listed.stdout.splitlines() == [
+        "gone      bluefleet.devices.Axis      away on node1",
+        "motor_ph  bluefleet.devices.Axis      mini-beamline on node1",
+        "pinhole   bluefleet.devices.Detector  mini-beamline on node1",
+        "sample_x  bluefleet.devices.Motor     away on node1",
+    ]
     assert "there is no display: log in with `ssh -X`" in screens.said("motor_ph").stderr
 
 

@@ -18,7 +18,7 @@ TAKEN = frozenset({
     "site_name",
     "acquisition_packages", "acquisition_plans", "acquisition_spool_keep_days",
     "data_frames_folders",
-    "desktop_users", "desktop_terminal",
+    "desktop_users", "desktop_terminal", "desktop_screens",
     "docker_engine_transport", "docker_engine_plain_acknowledged", "docker_engine_ssh_user",
     "firewall_enabled", "firewall_extra_ports", "firewall_epics_networks", "firewall_internal_interfaces",
     "firewall_rollback_seconds",

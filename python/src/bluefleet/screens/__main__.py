@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bluefleet.acquisition import channel_access
 from bluefleet.model import Site, device_database
@@ -35,15 +35,12 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 def table(site: Site) -> str:
     """A device a line: its name, its class, where it is."""
-    rows = [
+    rows = sorted(
         (placed.device.name, placed.device.class_path, f"{placed.instance.name} on {placed.node.name}")
         for placed in site.placed_devices()
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else []
-    lines = (
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[2]]) for row in rows
     )
-    return "".join(f"{line}\n" for line in sorted(lines))
+    names, classes = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    return "".join(f"{name:{names}}  {class_path:{classes}}  {place}\n" for name, class_path, place in rows)
 
 
 def chosen(site: Site, names: Sequence[str]) -> dict[str, str]:
@@ -60,7 +57,6 @@ def chosen(site: Site, names: Sequence[str]) -> dict[str, str]:
 def made(site: Site, places: dict[str, str], folder: Path) -> list[Shown]:
     """The devices with what is shown of them; their registry goes into the folder. Raises ScreenRefused."""
     from bluefleet.devices.loading import load
-    from bluefleet.screens.mirror import NothingToShow, mirror
     from bluefleet.screens.window import Shown
 
     registry = folder / "devices.json"
@@ -68,10 +64,19 @@ def made(site: Site, places: dict[str, str], folder: Path) -> list[Shown]:
     loaded = load(registry, set(places))
     for name, reason in loaded.refused.items():
         raise ScreenRefused(f"{name}: {reason}")
+    return [Shown(_mirror_of(loaded.devices[name]), place) for name, place in places.items()]
+
+
+def _mirror_of(device: Any) -> Any:
+    from bluefleet.screens.mirror import NothingToShow, mirror
+
     try:
-        return [Shown(mirror(loaded.devices[name]), place) for name, place in places.items()]
+        return mirror(device)
     except NothingToShow as error:
         raise ScreenRefused(str(error)) from error
+    except Exception as error:
+        # A device class is foreign code: it may raise anything.
+        raise ScreenRefused(f"{device.name} can't be shown: {type(error).__name__}: {error}") from error
 
 
 def site_of(environment: Mapping[str, str]) -> Site:

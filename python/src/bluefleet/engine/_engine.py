@@ -75,11 +75,10 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._questions.close()
         # A client that a call still uses is left to its thread.
-        if self._lost is None and not self._left_at_work:
-            self._questions.close()
-            if self._client is not None:
-                self._client.close()
+        if self._lost is None and not self._left_at_work and self._client is not None:
+            self._client.close()
 
     async def reach(self) -> None:
         """Connect already. The time it takes is taken from the deadline of the next question."""

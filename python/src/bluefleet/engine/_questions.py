@@ -45,6 +45,7 @@ class Questions:
         self._place = urlsplit(endpoint.url)
         self._ssh = SshLinks(endpoint.url, deadlines.connect) if self._place.scheme == "ssh" else None
         self._idle: list[HTTPConnection] = []
+        self._over = False
         self._spoken = FIRST_API
         # The newest API that it speaks; empty until it has answered.
         self.api = ""
@@ -69,7 +70,7 @@ class Questions:
 
     def reach(self, within: float) -> None:
         """Have a connection for the next question."""
-        self._idle.append(self._kept() or self._connected(within))
+        self._keep(self._kept() or self._connected(within))
 
     def newest_api(self, within: float) -> str:
         """The newest API that it speaks, as far as it tells."""
@@ -94,9 +95,9 @@ class Questions:
             self._ssh.cut()
 
     def close(self) -> None:
-        """End its connections. One that a thread still uses over TCP is left to that."""
-        while self._idle:
-            self._idle.pop().close()
+        """End its connections. One that a thread still uses over TCP ends with what that asks."""
+        self._over = True
+        self._drop()
         self.cut()
 
     def _exchange(self, target: str, within: float) -> tuple[int, bytes]:
@@ -114,8 +115,7 @@ class Questions:
         except BaseException:
             link.close()
             raise
-        if link.sock is not None:
-            self._idle.append(link)
+        self._keep(link)
         return answer.status, text
 
     def _learn(self, headers: HTTPMessage, asked: float) -> None:
@@ -128,10 +128,26 @@ class Questions:
             said = parsedate_to_datetime(headers["Date"]).timestamp()
             self._skew = (max(self._skew[0], said - now), min(self._skew[1], said + 1 - asked))
 
+    def _keep(self, link: HTTPConnection) -> None:
+        """For the next question, if there can be one and the engine has not said that it closes it."""
+        if link.sock is not None:
+            self._idle.append(link)
+        if self._over:
+            self._drop()
+
+    def _drop(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
     def _kept(self) -> HTTPConnection | None:
         """A connection of before that the engine has not closed meanwhile."""
         while self._idle:
-            link = self._idle.pop()
+            try:
+                link = self._idle.pop()
+            except IndexError:
+                # Another thread has just taken it.
+                return None
             state = select.poll()
             # Not whether there is something to read: TLS has words of its own after it was made.
             state.register(link.sock, select.POLLRDHUP)
@@ -153,7 +169,11 @@ class Questions:
         if self._place.scheme == "unix":
             link = socket.socket(socket.AF_UNIX)
             link.settimeout(connect)
-            link.connect(self._place.path)
+            try:
+                link.connect(self._place.path)
+            except OSError:
+                link.close()
+                raise
             return link
         tls = self._tls() if self._place.scheme == "https" else None
         host = self._place.hostname or ""

@@ -17,7 +17,7 @@ _ROOM = "it is measured for the site's machines"
 TAKEN = frozenset({
     "site_name",
     "acquisition_packages", "acquisition_plans", "acquisition_spool_keep_days",
-    "data_frames_folders",
+    "data_frames_folders", "data_jupyter",
     "desktop_users", "desktop_terminal", "desktop_screens",
     "docker_engine_transport", "docker_engine_plain_acknowledged", "docker_engine_ssh_user",
     "firewall_enabled", "firewall_extra_ports", "firewall_epics_networks", "firewall_internal_interfaces",
@@ -51,6 +51,7 @@ LEFT: dict[str, str] = {
     "acquisition_kafka_retention_bytes": _ROOM,
     "acquisition_kafka_memory": _ROOM,
     "acquisition_spool_limit_bytes": _ROOM,
+    "data_jupyter_memory": _ROOM,
     "desktop_spool_limit_bytes": _ROOM,
     "desktop_packages": "virtual hosts reach no package source",
     "docker_engine_daemon_options": _ENGINE,

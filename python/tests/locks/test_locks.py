@@ -23,7 +23,7 @@ BESIDE = {*FOLDERS, "simulated", "beamline7"} | {
     path.stem for folder in (*FOLDERS, "../roles") for path in (PYTHON / folder).rglob("*.py")
 }
 # What benchmarks compare with: in an environment of its own that is pinned where it is made, or in an image.
-COMPARED = {"bluesky_kafka", "bluesky_tiled_plugins", "fliswarm"}
+COMPARED = {"bluesky_kafka", "bluesky_queueserver_api", "bluesky_tiled_plugins", "fliswarm"}
 
 
 def normalised(name: str) -> str:

@@ -82,7 +82,11 @@ def test_an_operator_hears_of_a_desktop_whose_documents_wait_and_of_one_that_is_
     def row(name: str = "office") -> Waiting:
         place = Place("forwarder", f"http://{stack.addresses['forwarder']}:8400")
         found = ask_backlog(Asker(None), place, [], deadline=5, desktops=["office", "attic"])
-        return next(each for each in found.waiting if each.source == f"terminals of {name}")
+        # It speaks of none before it has heard what they told.
+        return {each.source: each for each in found.waiting}[f"terminals of {name}"]
+
+    def said_goodbye() -> bool:
+        return (ask(stack, "forwarder")["desktops"] or {})["office"]["ended"]
 
     try:
         stuck = wait_for(lambda: "broken" in (said := row()).reason and said, "the trouble is heard of")
@@ -94,8 +98,8 @@ def test_an_operator_hears_of_a_desktop_whose_documents_wait_and_of_one_that_is_
     finally:
         desktop.stop()
         working.join()
-    wait_for(lambda: ask(stack, "forwarder")["desktops"]["office"]["ended"], "its goodbye")
+    wait_for(said_goodbye, "its goodbye")
     assert row().reason == ""
     # The pod's forwarder need not have been there.
     stack.restart("forwarder")
-    wait_for(lambda: ask(stack, "forwarder")["desktops"]["office"]["ended"], "what was told before")
+    wait_for(said_goodbye, "what was told before")

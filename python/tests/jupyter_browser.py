@@ -84,6 +84,10 @@ class Kernel:
         return "".join(output.get("text", "") for output in self.run(code))
 
 
+# Kinds of frames.
+CONTINUED, TEXT, CLOSE, PING, PONG = 0, 1, 8, 9, 10
+
+
 class WebSocket:
     """Texts there and back, over TLS (RFC 6455)."""
 
@@ -117,13 +121,16 @@ class WebSocket:
         self._socket.close()
 
     def send(self, text: str) -> None:
-        """A text, in one frame. The mask that a client must use hides nothing here: it is zero."""
-        data = text.encode()
+        """A text, in one frame."""
+        self._frame(TEXT, text.encode())
+
+    def _frame(self, kind: int, data: bytes) -> None:
+        # The mask that a client must use hides nothing here: it is zero.
         size = struct.pack("!B", 128 | len(data)) if len(data) < 126 else struct.pack("!BH", 128 | 126, len(data))
-        self._socket.sendall(b"\x81" + size + bytes(4) + data)
+        self._socket.sendall(bytes([128 | kind]) + size + bytes(4) + data)
 
     def receive(self) -> str:
-        """The next text; pings between are left unanswered, for nothing here lasts as long as they are waited for."""
+        """The next text. Pings between are answered: who leaves them unanswered is taken for gone."""
         text = b""
         while True:
             first, second = self._read(2)
@@ -131,8 +138,11 @@ class WebSocket:
             if length >= 126:
                 length = int.from_bytes(self._read(2 if length == 126 else 8), "big")
             data = self._read(length)
-            assert first & 15 != 8, f"closed: {data!r}"
-            if first & 15 in (0, 1):
+            kind = first & 15
+            assert kind != CLOSE, f"closed: {data!r}"
+            if kind == PING:
+                self._frame(PONG, data)
+            if kind in (CONTINUED, TEXT):
                 text += data
                 if first & 128:
                     return text.decode()

@@ -38,7 +38,11 @@ def position() -> float:
 
 def value_field(picture: Path) -> tuple[int, int] | None:
     """The middle of the uppermost value in the window."""
-    pixels = (matplotlib.image.imread(picture)[..., :3] * 255).round()
+    image = matplotlib.image.imread(picture)
+    # A window in which nothing is drawn yet has no colours.
+    if image.ndim < 3:
+        return None
+    pixels = (image[..., :3] * 255).round()
     rows, columns = np.nonzero(np.abs(pixels - BLUE).max(axis=-1) < 12)
     if not rows.size:
         return None

@@ -17,6 +17,7 @@ import pytest
 from lab_desktop import DEADLINE, DESKTOP, PERSON, Typed, gone_within, said, ssh
 from lab_door import bluefleet, on
 
+from bluefleet.documents.desktops import TELL_EVERY
 from x_display import Display
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -24,6 +25,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 SPOOLS = f"/var/lib/bluefleet/terminals/{PERSON}"
 # The first line of a plot, in matplotlib's own colours.
 BLUE = np.array([31, 119, 180])
+# Its process alone, without podman's around it, which have it among their arguments.
+FORWARDER = "^python -m bluefleet.documents.forwarder"
 
 
 def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display: Display) -> None:
@@ -78,12 +81,16 @@ def test_the_operator_sees_documents_that_wait_on_the_desktop() -> None:
         assert row()["reason"] == ""
     finally:
         on(DESKTOP, "systemctl start bluefleet-terminal-forwarder")
+    delivered = bluefleet("documents", "verify", "-1", "--wait", "60")
+    assert delivered.returncode == 0, delivered.stdout
+    # Now it has said at least once that it is there again, which is more than that it is off.
+    time.sleep(TELL_EVERY + 2)
     # A process that hangs says nothing.
-    on(DESKTOP, "pkill -STOP -f '[p]ython -m bluefleet.documents.forwarder'")
+    on(DESKTOP, f"pkill -STOP -f '{FORWARDER}'")
     try:
         within(120, lambda found: "has told nothing" in found["reason"])
     finally:
-        on(DESKTOP, "pkill -CONT -f '[p]ython -m bluefleet.documents.forwarder'")
+        on(DESKTOP, f"pkill -CONT -f '{FORWARDER}'")
     within(30, lambda found: not found["reason"] and found["documents"] == 0)
 
 

@@ -1,6 +1,6 @@
 """The fleet's figures: the whole command over a hundred engines, some of which hang, and on the laboratory's manager.
 
-``python benchmarks/fleet.py`` sets up all of the first itself and takes it down again; it needs this machine's engine. The
+``python python/benchmarks/fleet.py`` sets up all of the first itself and takes it down again; it needs this machine's engine. The
 laboratory's figures are taken when one is up; ``--reconnect`` makes its instances anew, too. ``--keep`` writes the figures
 into docs/reference/performance.md.
 """

@@ -87,7 +87,7 @@ VERBS = {
     "devices": Verb("bluefleet.cli.devices", "Show the devices that plans can name."),
     "images": Verb("bluefleet.cli.images", "Show which images are on which nodes."),
     "doctor": Verb("bluefleet.cli.doctor", "Look at everything: what is wrong, where, what to do."),
-    "service": Verb("bluefleet.cli.service", "Look after the fleet, and answer over HTTP."),
+    "service": Verb("bluefleet.cli.service", "Run the fleet service; systemd does it on the manager."),
     "documents": Verb(
         "bluefleet.cli.documents",
         "Follow the document stream; see what waits; verify runs, and send them again.",

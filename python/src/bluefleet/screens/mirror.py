@@ -1,7 +1,7 @@
 """The devices of a site as typhos can show them: it knows classic ophyd's devices, and the site's are ophyd-async's.
 
 A mirror has a signal for each of the device's, with the same process variables. It shows and puts values as an operator
-does, and knows nothing of plans: a device class' own logic is not in it.
+does, and knows nothing of plans: a device class's own logic is not in it.
 """
 
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUntypedBaseClass=false, reportPrivateUsage=false, reportIncompatibleMethodOverride=false

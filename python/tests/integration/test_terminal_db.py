@@ -56,10 +56,14 @@ class Edge:
 
     def ask(self, method: str, path: str, key: str, body: Any = None, scheme: str = "Apikey") -> int:
         """The status of its answer."""
+        return self.answer(method, path, key, body, scheme).status_code
+
+    def answer(self, method: str, path: str, key: str, body: Any = None, scheme: str = "Apikey") -> httpx.Response:
+        """Its answer."""
         headers = {"Authorization": f"{scheme} {key}"}
         trust = ssl.create_default_context(cafile=str(self.ca_file))
         with httpx.Client(verify=trust, trust_env=False, timeout=20) as client:
-            return client.request(method, f"{self.url}/{path}", headers=headers, json=body).status_code
+            return client.request(method, f"{self.url}/{path}", headers=headers, json=body)
 
 
 def rendered(name: str) -> str:
@@ -133,6 +137,14 @@ def test_the_readers_key_reads_and_changes_nothing(edge: Edge, scheme: str) -> N
     assert edge.ask("PUT", "api/v1/table/full/runs/one", READER, [], scheme=scheme) == 403
     assert edge.ask("POST", "api/v1/table/full/../../metadata/runs", READER, RUN, scheme=scheme) == 403
     assert edge.ask("POST", "api/v1/table/full/%2e%2e/%2e%2e/metadata/runs", READER, RUN, scheme=scheme) == 403
+
+
+@pytest.mark.parametrize("query", ["api_key=", "%61pi_key=", f"api_key={READER}"])
+@pytest.mark.parametrize("page", ["", "ui/", "ui/browse", "api/v1/"])
+def test_no_answer_holds_the_key_behind_the_readers(edge: Edge, page: str, query: str) -> None:
+    answer = edge.answer("GET", f"{page}?{query}", READER)
+    assert KEY not in answer.text + str(answer.headers)
+    assert "set-cookie" not in answer.headers
 
 
 def test_many_columns_are_asked_for_with_post(edge: Edge) -> None:

@@ -188,7 +188,7 @@ def test_the_front_page_loads_nothing_and_holds_no_secret(rendered: Path) -> Non
     assert [link[:27] for link in re.findall(r'<link[^>]*href="([^"]*)"', page)] == ["data:image/svg+xml,%3Csvg x"]
     assert "made for a test" not in page
     named = set(re.findall(r"<tr><th><code>(\w+)</code></th>", page))
-    assert named == {"jupyter_password", "tiled_api_key", "queue_api_key", "kafka_listener_password", "fleet_token"}
+    assert named == {"jupyter_password", "tiled_reader_key", "queue_api_key", "kafka_listener_password", "fleet_token"}
     assert named <= set(SHARED["site_secrets"])
     assert set(re.findall(r'class="needs">Needs <a href="#credentials"><code>(\w+)<', page)) == named
 

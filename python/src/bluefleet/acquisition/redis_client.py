@@ -2,14 +2,19 @@
 
 # pyright: reportUnknownMemberType=false
 # (Redis' client says its arguments in words only)
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import redis.asyncio
 from redis import Redis
-from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
+
+#: Seconds that a question of queueserver's may take.
+DEADLINE = 10.0
+#: Between tries to connect again: a restart of Redis takes a second or two.
+PAUSES = (0.1, 0.2, 0.5, 1.0, 1.0)
 
 
 def redis_client(
@@ -42,11 +47,30 @@ def redis_client(
     )
 
 
-def patient_from_url(url: str, *, password: str | None = None, **more: Any) -> redis.asyncio.Redis:
-    """What ``redis.asyncio.from_url`` makes, which also asks again after a lost connection.
+class AlivePool(redis.asyncio.ConnectionPool):
+    """Hands out a connection only when Redis answers over it; a lost one is made anew, for some seconds."""
 
-    Redis' client does so by itself unless it is made from an address; then it says once that the connection is lost,
-    which queueserver hands on: the first request after Redis was restarted failed.
+    async def ensure_connection(self, connection: Any) -> None:
+        for pause in (*PAUSES, None):
+            try:
+                await super().ensure_connection(connection)
+                await connection.send_command("PING")
+                await connection.read_response()
+            except (redis.ConnectionError, redis.TimeoutError, OSError):
+                await connection.disconnect(nowait=True)
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+
+
+def patient_from_url(url: str, *, password: str | None = None, **more: Any) -> redis.asyncio.Redis:
+    """What ``redis.asyncio.from_url`` makes, which also outlives a restart of Redis between two commands.
+
+    A client made from an address says once that its connection is lost, which queueserver hands on: the first request
+    after Redis was restarted failed. Redis' own remedy is to repeat the command, but queueserver takes plans from a list
+    and puts them there: what was done and not answered must not be done again.
     """
-    retry = AsyncRetry(ExponentialBackoff(cap=0.5, base=0.1), 3)
-    return redis.asyncio.Redis.from_url(url, password=password, retry=retry, **more)
+    pool = AlivePool.from_url(url, password=password, socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE, **more)
+    return redis.asyncio.Redis.from_pool(pool)

@@ -67,7 +67,8 @@ def disable_(
 ) -> None:
     """Take nodes or instances out of use: plans are refused their devices, apply leaves them alone.
 
-    It stops nothing, and terminals and screens on desktops do not hear of it. Their troubles do not count in status until `enable` or `clear`.
+    It stops nothing, and terminals and screens on desktops do not hear of it. Their troubles do not count in status
+    until `enable` or `clear`.
     """
     from bluefleet.fleet import Call
     from bluefleet.fleet import disable as do

@@ -139,8 +139,10 @@ for address in json.loads(sys.argv[1]):
                 found.append([address, port])
 print(json.dumps(found))
 """
+# On networks that the host is in: what is sent to an address of another one leaves the host, for whoever has it out there.
 ADDRESSES_OF_CONTAINERS = (
-    "docker ps --quiet | xargs docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'"
+    "docker ps --quiet | xargs docker inspect --format "
+    "'{{range .NetworkSettings.Networks}}{{if .Gateway}}{{.IPAddress}} {{end}}{{end}}'"
 )
 
 

@@ -33,8 +33,8 @@ test: tools-dev ## everything: check, molecule scenarios, the whole laboratory
 check: tools-dev ## static checks and unit tests
 	@.ci/with-engine .ci/check
 
-faults: tools-dev ## what fails, and what then happens: on the running laboratory
-	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m faults
+faults: tools-dev ## what fails, and what then happens, and what takes minutes: on the running laboratory
+	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m "faults or minutes"
 
 bench: tools-dev ## measure the laboratory, the fleet, documents and the queue; prints figures for docs/reference/performance.md
 	@$(BIN)/python python/benchmarks/lab.py

@@ -8,7 +8,7 @@ import pytest
 from lab_desktop import Typed, gone_within, ssh
 from lab_runs import positions
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.minutes, pytest.mark.timeout(300)]
 
 TYPED = "RE(adaptive_plan([det], {motor: 0}, to_recommender=to_recommender, from_recommender=from_recommender))"
 

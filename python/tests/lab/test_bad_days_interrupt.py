@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lab_door import Converge, Mended, assert_all_is_well, assert_looked_after, on
 
-pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.minutes, pytest.mark.faults, pytest.mark.timeout(600)]
 
 # Each stage, and the words with which what it does on the hosts begins.
 STAGES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lab_door import ADDRESSES, LEASH, Running, as_root, assert_all_is_well, bluefleet, shell
 
-pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.powercut, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
 ENGINE_PIDS = {"dockerd": Path("/var/run/docker.pid"), "containerd": Path("/var/run/docker/containerd/containerd.pid")}
 

@@ -22,7 +22,7 @@ from lab_door import (
     unattended,
 )
 
-pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.minutes, pytest.mark.faults, pytest.mark.timeout(600)]
 
 # Processes of this group reach nothing but this machine and the laboratory. Nobody has it.
 CUT_OFF_GROUP = "64999"

@@ -62,6 +62,7 @@ def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display
     assert f"spool: on desktop {DESKTOP}, not looked at" in verdict["notes"]
 
 
+@pytest.mark.minutes
 def test_the_operator_sees_documents_that_wait_on_the_desktop() -> None:
     def row() -> dict[str, Any]:
         rows = json.loads(bluefleet("documents", "backlog", "--json").stdout)["waiting"]

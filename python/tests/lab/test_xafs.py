@@ -25,6 +25,7 @@ def outcome(queue: LabQueue, *arguments: Any) -> dict[str, Any]:
     return result
 
 
+@pytest.mark.minutes
 def test_the_text_of_the_page_makes_three_runs_that_show_the_edge() -> None:
     queue = LabQueue()
     queue.open()

@@ -123,12 +123,12 @@ def test_an_engine_that_drips_its_answer_keeps_no_thread_and_no_connection(
 
     def drip(server: socket.socket) -> None:
         link = server.accept()[0]
-        with context.wrap_socket(link, server_side=True) if scheme == "https" else link as client:
-            with contextlib.suppress(OSError):
-                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-                while True:
-                    client.sendall(b" ")
-                    time.sleep(0.02)
+        link = context.wrap_socket(link, server_side=True) if scheme == "https" else link
+        with link, contextlib.suppress(OSError):
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while True:
+                link.sendall(b" ")
+                time.sleep(0.02)
         gone.set()
 
     others = set(threading.enumerate())

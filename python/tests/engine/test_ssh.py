@@ -159,8 +159,7 @@ def test_links_can_be_cut_while_others_are_dialled(monkeypatch: pytest.MonkeyPat
     kept: list[object] = []
 
     def dial() -> None:
-        for _ in range(5000):
-            kept.append(links.dial())
+        kept.extend(links.dial() for _ in range(5000))
 
     # So that threads get in each other's way as seldom happens else.
     before = sys.getswitchinterval()

@@ -5,6 +5,7 @@ import contextlib
 import json
 import shutil
 import socket
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -110,6 +111,38 @@ def test_an_engine_that_drips_its_answer_is_cut_off() -> None:
             return time.monotonic() - begin
 
         assert asyncio.run(asked()) < 2.0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_engine_that_drips_its_answer_keeps_no_thread_and_no_connection(
+    scheme: str, settings: Settings, tmp_path: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "ca/server.crt", tmp_path / "ca/server.key")
+    gone = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        link = server.accept()[0]
+        link = context.wrap_socket(link, server_side=True) if scheme == "https" else link
+        with link, contextlib.suppress(OSError):
+            link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while True:
+                link.sendall(b" ")
+                time.sleep(0.02)
+        gone.set()
+
+    others = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=drip, args=[server], daemon=True).start()
+        port = server.getsockname()[1]
+        tls = over_tls(settings, "127.0.0.1", port)
+        endpoint = tls if scheme == "https" else Endpoint("node1", f"http://127.0.0.1:{port}")
+        assert isinstance(ask(endpoint, Deadlines(connect=0.3, answer=0.3)), EngineTimeout)
+        at_work = {one for one in threading.enumerate() if one.name == "engine"} - others
+        for thread in at_work:
+            thread.join(5)
+        assert not any(thread.is_alive() for thread in at_work)
+        assert gone.wait(5)
 
 
 class _Slow(BaseHTTPRequestHandler):

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bluefleet.engine import ClientCertificate, Deadlines, Endpoint, Engine, EngineFault, EngineUnreachable
+from bluefleet.engine._questions import Questions
 from bluefleet.fleet import Settings
 from tls_front import Fronts
 
@@ -30,6 +32,9 @@ class Peculiar(ThreadingHTTPServer):
         self.says, self.speaks, self.closes = "Docker/99.1 (linux)", "1.41", False
         self.words = b""
         self.asked: list[str] = []
+        self.containers: list[str] = []
+        # What it has to say of one of them waits for this.
+        self.told = threading.Event()
         self.closed = threading.Event()
         self.endpoint = Endpoint("node1", f"http://127.0.0.1:{self.server_port}")
 
@@ -56,9 +61,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, CREATED)
         elif place.startswith("images"):
             self._answer(500, {"message": "no space left"})
+        elif place.startswith("containers/json"):
+            self._answer(200, [{"Id": name} for name in self.server.containers])
+        elif place.startswith("containers/"):
+            self.server.told.wait(PATIENCE)
+            self._answer(404, {"message": "no such container"})
         else:
             self._answer(200, [])
         self.close_connection = self.server.closes
+
+    def handle_one_request(self) -> None:
+        # Whoever gave it up is gone.
+        with suppress(ConnectionError):
+            super().handle_one_request()
 
     def _answer(self, status: int, content: object) -> None:
         text = self.server.words or json.dumps(content).encode()
@@ -130,6 +145,37 @@ def test_what_is_no_engine_is_told_apart(peculiar: Peculiar) -> None:
     peculiar.words = b"<html>"
     with pytest.raises(EngineUnreachable, match=r"what answers there is no engine: .*<html>"):
         version(peculiar)
+
+
+def test_an_engine_that_was_given_up_is_asked_no_more(peculiar: Peculiar) -> None:
+    peculiar.containers = ["one", "another"]
+    others = set(threading.enumerate())
+
+    async def given_up() -> set[threading.Thread]:
+        async with Engine(peculiar.endpoint, Deadlines(answer=PATIENCE)) as engine:
+            asking = asyncio.create_task(engine.observe({"site": "nobody"}))
+            while len(peculiar.asked) < 2:
+                await asyncio.sleep(0.01)
+            asking.cancel()
+        return {one for one in threading.enumerate() if one.name == "engine"} - others
+
+    at_work = asyncio.run(given_up())
+    peculiar.told.set()
+    for thread in at_work:
+        thread.join(PATIENCE)
+    assert [path.partition("?")[0] for path in peculiar.asked] == [
+        "/v1.41/containers/json",
+        "/v1.41/containers/one/json",
+    ]
+
+
+def test_no_question_is_sent_after_the_end(peculiar: Peculiar) -> None:
+    questions = Questions(peculiar.endpoint, Deadlines())
+    assert questions.get("/networks/bridge", PATIENCE) == CREATED
+    questions.close()
+    with pytest.raises(ConnectionAbortedError):
+        questions.get("/networks/bridge", PATIENCE)
+    assert len(peculiar.asked) == 1
 
 
 def test_who_only_asks_waits_for_no_import_of_what_changes_engines(peculiar: Peculiar) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bluefleet.engine import Deadlines, Endpoint, Engine, EngineTimeout, EngineUnreachable, Happened, OwnFault
+from bluefleet.engine._ssh import SshLink, SshLinks
 from real_engine import SOCKET
 
 QUICK = Deadlines(connect=0.2, answer=0.3)
@@ -43,6 +44,15 @@ exec sleep 60
 ENDS = """#!/bin/sh
 echo > "${0%/*}/told-$$"
 echo "kex_exchange_identification: read: Connection reset by peer" >&2
+exit 255
+"""
+
+ENDS_IN_AN_ANSWER = """#!/bin/sh
+echo > "${0%/*}/told-$$"
+# The question, to the empty line that ends it.
+while read -r line && [ ${#line} -gt 1 ]; do :; done
+printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 1000\\r\\n\\r\\n['
+echo "Timeout, server node1.example not responding." >&2
 exit 255
 """
 
@@ -128,6 +138,40 @@ def test_an_ssh_that_ends_is_an_engine_that_can_t_be_reached(ssh: Callable[[str]
     with pytest.raises(EngineUnreachable, match=r"ssh ended: kex_exchange.* reset by peer"):
         asyncio.run(ask())
     nothing_is_left(folder)
+
+
+def test_an_ssh_that_ends_in_the_middle_of_an_answer_is_told_in_its_words(ssh: Callable[[str], Path]) -> None:
+    folder = ssh(ENDS_IN_AN_ANSWER)
+    with pytest.raises(EngineUnreachable, match=r"ssh ended: Timeout, server node1\.example not responding"):
+        asyncio.run(ask())
+    nothing_is_left(folder)
+
+
+def test_links_can_be_cut_while_others_are_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended:
+        """A link whose process has ended."""
+
+        def end(self) -> None:
+            """It did already."""
+
+    monkeypatch.setattr(SshLink, "of", lambda _: Ended())
+    links = SshLinks(ENDPOINT.url, 0.2)
+    kept: list[object] = []
+
+    def dial() -> None:
+        kept.extend(links.dial() for _ in range(5000))
+
+    # So that threads get in each other's way as seldom happens else.
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        dialling = threading.Thread(target=dial)
+        dialling.start()
+        while dialling.is_alive():
+            links.cut()
+    finally:
+        sys.setswitchinterval(before)
+        dialling.join()
 
 
 def test_where_there_is_no_ssh_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -362,7 +362,7 @@ class Engine:
             if late is not None:
                 self._left_at_work = True
                 raise late from None
-            self._questions.cut()
+            self._questions.close()
             if self._client is not None:
                 self._client.cut()
             if isinstance(error, EngineTimeout):

@@ -5,8 +5,10 @@ import re
 import select
 import socket
 import ssl
+import threading
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext, suppress
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPMessage
 from typing import Any
@@ -45,6 +47,8 @@ class Questions:
         self._place = urlsplit(endpoint.url)
         self._ssh = SshLinks(endpoint.url, deadlines.connect) if self._place.scheme == "ssh" else None
         self._idle: list[HTTPConnection] = []
+        self._in_use: set[socket.socket] = set()
+        self._using = threading.Lock()
         self._over = False
         self._spoken = FIRST_API
         # The newest API that it speaks; empty until it has answered.
@@ -89,34 +93,53 @@ class Questions:
         least, most = self._skew
         return least if least > 0 else most if most < 0 else 0.0
 
-    def cut(self) -> None:
-        """End the processes that its connections are made of, if they are: nobody waits for it any more."""
+    def close(self) -> None:
+        """End its connections, those that threads wait for, too, and ask no more."""
+        with self._using:
+            self._over = True
+            for sock in self._in_use:
+                # Not TLS's own, which would let the thread read on without TLS.
+                with suppress(OSError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
         if self._ssh is not None:
             self._ssh.cut()
-
-    def close(self) -> None:
-        """End its connections. One that a thread still uses over TCP ends with what that asks."""
-        self._over = True
         self._drop()
-        self.cut()
 
     def _exchange(self, target: str, within: float) -> tuple[int, bytes]:
+        self._go_on()
         link = self._kept() or self._connected(within)
-        link.sock.settimeout(within)
-        asked = time.time()
         try:
-            # One that was closed on this side's certificate has said why before that.
-            with suppress(BrokenPipeError):
-                link.request("GET", target)
-            with heard(link.sock) if isinstance(link.sock, SshLink) else nullcontext():
-                answer = link.getresponse()
-            self._learn(answer.headers, asked)
-            text = answer.read()
+            with self._used(link.sock):
+                link.sock.settimeout(within)
+                asked = time.time()
+                # One that was closed on this side's certificate has said why before that.
+                with suppress(BrokenPipeError):
+                    link.request("GET", target)
+                with heard(link.sock) if isinstance(link.sock, SshLink) else nullcontext():
+                    answer = link.getresponse()
+                    self._learn(answer.headers, asked)
+                    text = answer.read()
         except BaseException:
             link.close()
             raise
         self._keep(link)
         return answer.status, text
+
+    def _go_on(self) -> None:
+        if self._over:
+            raise ConnectionAbortedError("it was given up")
+
+    @contextmanager
+    def _used(self, sock: socket.socket) -> Generator[None, None, None]:
+        """While a thread waits for it, `close` can end the wait."""
+        with self._using:
+            self._go_on()
+            self._in_use.add(sock)
+        try:
+            yield
+        finally:
+            with self._using:
+                self._in_use.remove(sock)
 
     def _learn(self, headers: HTTPMessage, asked: float) -> None:
         """What an answer tells besides."""

@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from http.client import IncompleteRead
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
@@ -43,7 +44,9 @@ class SshLinks:
 
     def cut(self) -> None:
         """End all ssh processes now: whoever waits for one is told that the connection is gone."""
-        for link in list(self._links):
+        with self._dialling:
+            links = list(self._links)
+        for link in links:
             link.end()
 
 
@@ -112,10 +115,10 @@ class SshLink(socket.socket):
 
 @contextmanager
 def heard(link: SshLink) -> Generator[None, None, None]:
-    """While an answer is waited for: that there is none any more becomes what ssh said when it ended."""
+    """While an answer is waited for: that no more of it comes becomes what ssh said when it ended."""
     try:
         yield
-    except ConnectionError as error:
+    except (ConnectionError, IncompleteRead) as error:
         # Its words are whole when it has ended.
         link.end()
         raise SshEnded(link.words) from error

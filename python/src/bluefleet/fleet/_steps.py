@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from bluefleet.engine import LABEL, Container, ContainerSpec, Engine, EngineError, RegistryLogin
@@ -19,8 +20,8 @@ from bluefleet.fleet._state import State
 from bluefleet.model import Instance, Node, Site
 
 _STEPS_AT_ONCE = 4
-# How often a started instance is looked at.
-_LOOK_AGAIN = 0.2
+# The pause until a started instance is looked at again: most are well within a second or two, and some take a minute.
+_LOOK_AGAIN, _LONGER, _LONGEST = 0.2, 1.5, 2.0
 # What nothing checks counts as well when it has run that long: a wrong command ends sooner.
 _UP = 2.0
 # How long a killed container may take to be gone: its kernel may wait for a device.
@@ -57,6 +58,7 @@ class Steps:
         self._instances = instances
         self._on_refused = on_refused
         self._settle = settle
+        self._looking = asyncio.Lock()
 
     async def do(self, engine: Engine, steps: Sequence[Step]) -> list[StepResult]:
         """Do all of them, some at once; what fails stops no other."""
@@ -116,7 +118,8 @@ class Steps:
         return result(step, "done", "; ".join(notes))
 
     async def _settled(self, engine: Engine, step: Step) -> str:
-        return await settled(engine, step.instance, self._labels, within=self._call.healthy_within)
+        within = self._call.healthy_within
+        return await settled(engine, step.instance, self._labels, within=within, looking=self._looking)
 
     async def _perform(self, engine: Engine, images: "_Images", step: Step) -> list[str]:
         """Do it; returns what went wrong on the way without being in the way."""
@@ -193,16 +196,26 @@ class _Images:
         return await self._tasks[spec.digest]
 
 
-async def settled(engine: Engine, instance: str, labels: dict[str, str], *, within: float, anew: bool = True) -> str:
+async def settled(
+    engine: Engine,
+    instance: str,
+    labels: dict[str, str],
+    *,
+    within: float,
+    anew: bool = True,
+    looking: asyncio.Lock | None = None,
+) -> str:
     """Wait until the instance is healthy (or runs, if nothing checks it). Returns what is wrong, in words.
 
-    One that was made `anew` must not have ended even once.
+    One that was made `anew` must not have ended even once. All that wait with the same `looking` look in turns.
     """
     loop = asyncio.get_running_loop()
     begin = loop.time()
     deadline = begin + within
+    pause = _LOOK_AGAIN
     while True:
-        seen = await engine.observe({**labels, "instance": instance})
+        async with looking or nullcontext():
+            seen = await engine.observe({**labels, "instance": instance})
         container = next(iter(seen.containers), None)
         if container is None:
             return "it is gone again"
@@ -217,7 +230,8 @@ async def settled(engine: Engine, instance: str, labels: dict[str, str], *, with
             return ""
         if container.health == "unhealthy" or loop.time() > deadline:
             return f"not healthy after {loop.time() - begin:.0f} s: it is {container.state} {container.health}".rstrip()
-        await asyncio.sleep(_LOOK_AGAIN)
+        await asyncio.sleep(pause)
+        pause = min(pause * _LONGER, _LONGEST)
 
 
 async def _dead(engine: Engine, container: Container, labels: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The notebooks that come along are put there once, follow the image, and never undo what somebody did."""
 
 import ast
+import errno
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 import bluefleet.notebooks
 from bluefleet.notebooks.__main__ import arguments
-from bluefleet.notebooks.examples import put
+from bluefleet.notebooks.examples import RECORD, put
 
 
 @pytest.fixture
@@ -62,6 +63,56 @@ def test_somebodys_own_of_the_same_name_is_not_taken_for_ours(example: Path) -> 
     (people / "first.ipynb").write_text("mine, before there was one")
     assert put([example], people) == []
     assert (people / "first.ipynb").read_text() == "mine, before there was one"
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"first.ipynb": "', b"\xff", b"[]"])
+def test_a_record_that_can_not_be_read_hinders_nothing_and_leaves_what_is_there(
+    torn: bytes, example: Path, folder: Path
+) -> None:
+    (folder / RECORD).write_bytes(torn)
+    example.write_text("better")
+    other = example.with_name("second.ipynb")
+    other.write_text("new")
+    assert put([example, other], folder) == ["second.ipynb"]
+    assert (folder / "first.ipynb").read_text() == "as it came"
+    other.write_text("newer")
+    assert put([example, other], folder) == ["second.ipynb"]
+
+
+@pytest.mark.parametrize("name", ["first.ipynb", RECORD])
+def test_a_folder_in_the_way_is_told_and_hinders_no_other(
+    name: str, example: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = example.parents[1] / "people"
+    (people / name).mkdir()
+    other = example.with_name("second.ipynb")
+    other.write_text("new")
+    assert "second.ipynb" in put([example, other], people)
+    example.write_text("better")
+    put([example, other], people)
+    assert (people / name).is_dir()
+    assert name in caplog.text
+
+
+def test_a_disk_that_fills_up_leaves_nothing_torn(
+    example: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = (folder / RECORD).read_text()
+    full_after = 3
+
+    def write(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:full_after])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    example.write_text("better")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", write)
+        patched.setattr(Path, "write_text", lambda path, text, **_: write(path, text.encode()))
+        assert put([example], folder) == []
+    assert "No space left" in caplog.text
+    assert ((folder / "first.ipynb").read_text(), (folder / RECORD).read_text()) == ("as it came", before)
+    assert put([example], folder) == ["first.ipynb"]
 
 
 def test_examples_come_without_outputs_and_are_python() -> None:

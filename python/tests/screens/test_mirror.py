@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ophyd import EpicsMotor, EpicsSignal, EpicsSignalRO
-from ophyd_async.core import StandardReadable, soft_signal_rw
+from ophyd_async.core import DeviceVector, StandardReadable, soft_signal_rw
 from ophyd_async.epics.core import epics_signal_r
 
 import bluefleet.devices
@@ -74,6 +74,28 @@ def test_names_of_what_a_device_does_are_labels_all_the_same() -> None:
 
     shown = mirror(Counter("c:", name="counter"))
     assert signals(shown) == {"summary": (EpicsSignalRO, "c:sum")}
+
+
+def test_numbered_signals_are_shown_by_their_numbers() -> None:
+    class Channels(StandardReadable):
+        def __init__(self, prefix: str, name: str = "") -> None:
+            self.channel = DeviceVector({number: epics_signal_r(float, f"{prefix}{number}") for number in (1, 2)})
+            super().__init__(name=name)
+
+    shown = mirror(Channels("c:", name="channels"))
+    assert signals(shown) == {"1": (EpicsSignalRO, "c:1"), "2": (EpicsSignalRO, "c:2")}
+
+
+@pytest.mark.parametrize("name", ["labels", "setpoint_attribute", "readback_attribute"])
+def test_names_of_what_a_mirror_has_are_labels_too(name: str) -> None:
+    class Named(bluefleet.devices.Axis):
+        def __init__(self) -> None:
+            setattr(self, name, epics_signal_r(float, "n:it"))
+            super().__init__("n:", name="named")
+
+    shown = mirror(Named())
+    assert signals(shown)[name] == (EpicsSignalRO, "n:it")
+    assert shown.user_setpoint.setpoint_pvname == shown.user_readback.pvname == "n:mtr"
 
 
 def test_what_has_no_process_variable_can_not_be_shown() -> None:

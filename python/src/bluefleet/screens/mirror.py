@@ -8,7 +8,7 @@ does, and knows nothing of plans: a device class's own logic is not in it.
 # (ophyd has no types)
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from ophyd import Component, Device, EpicsMotor, EpicsSignal, EpicsSignalRO, Kind
 from ophyd.device import DEVICE_RESERVED_ATTRS
@@ -26,7 +26,7 @@ class NothingToShow(Exception):
 class Mirrored(Device):
     """A device whose labels are the names that its class gives its signals."""
 
-    labels: dict[str, str]
+    labels: ClassVar[dict[str, str]] = {}
 
     def __init__(self, prefix: str = "", **arguments: Any) -> None:
         super().__init__(prefix, **arguments)
@@ -38,8 +38,8 @@ class Mirrored(Device):
 class Movable(Mirrored):
     """A device that is moved: what has a `user_setpoint` and a `user_readback`, as a motor, has a field for its position."""
 
-    setpoint_attribute: str
-    readback_attribute: str
+    setpoint_attribute = ""
+    readback_attribute = ""
 
     @property
     def user_setpoint(self) -> Any:
@@ -128,7 +128,9 @@ def _position(device: AsyncDevice) -> tuple[Any, ...]:
 
 
 def _free_name(name: str) -> str:
-    """Components must not take the names of what a device does."""
+    """Components must not take the names of what a device does; those of a vector are numbers."""
+    if not name.isidentifier():
+        return f"n{name}"
     return f"{name}_" if name in dir(Movable) or name in DEVICE_RESERVED_ATTRS else name
 
 

@@ -42,10 +42,12 @@ class FrontDoor:
         import httpx
 
         # The site's own authority, whatever the environment says of others; and no proxy on the way to it.
-        trust = ssl.create_default_context(cafile=str(self.edge.ca_file))
+        with _read(self.edge.ca_file):
+            trust = ssl.create_default_context(cafile=str(self.edge.ca_file))
 
         def client(url: str, key_file: Path) -> httpx.Client:
-            headers = {"Authorization": f"ApiKey {key_file.read_text(encoding='utf-8').strip()}"}
+            with _read(key_file):
+                headers = {"Authorization": f"ApiKey {key_file.read_text(encoding='utf-8').strip()}"}
             return httpx.Client(base_url=url, headers=headers, verify=trust, trust_env=False, timeout=30)
 
         with (
@@ -56,19 +58,16 @@ class FrontDoor:
 
     @contextmanager
     def failures_told(self) -> Generator[None]:
-        """What goes wrong ends the command: a stage of the work with exit code 1, a file that isn't there with 2."""
+        """A stage of the work that fails ends the command with exit code 1."""
         from bluefleet.first_scan import StageFailed
 
         try:
             yield
         except StageFailed as error:
             where = f"stage “{error.stage}”, host {error.host} ({self.addresses.hosts[error.host].address})"
-            left = "".join(f"; then {note}" for note in getattr(error, "__notes__", ()))
-            report(f"{error.what}{left}", where, f"read on {error.host}: {error.log}")
+            what = "; ".join([error.what, *getattr(error, "__notes__", ())])
+            report(what, where, f"read on {error.host}: {error.log}")
             raise typer.Exit(1) from error
-        except OSError as error:
-            report(f"{error.filename}: {error.strerror}", "on this machine", "run site.yml, which makes it")
-            raise typer.Exit(2) from error
 
     @property
     def command(self) -> str:
@@ -80,6 +79,16 @@ class FrontDoor:
 
     def _host_of(self, group: str) -> str:
         return next(name for name, host in self.addresses.hosts.items() if group in host.groups)
+
+
+@contextmanager
+def _read(file: Path) -> Generator[None]:
+    """While one of the site's files is read: what hinders that ends the command with exit code 2."""
+    try:
+        yield
+    # The file's name is ours to say: ssl doesn't.
+    except (FileNotFoundError, PermissionError, ssl.SSLError) as error:
+        refuse(f"{file}: {error.strerror}", "on this machine", "run site.yml, which makes it")
 
 
 def front_door(verb: str, inventory: Path | None) -> FrontDoor:

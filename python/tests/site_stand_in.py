@@ -53,6 +53,8 @@ class SiteStandIn:
             "running_item_uid": None,
             "items_in_queue": len(self.queue),
             "re_state": "idle",
+            "plan_queue_uid": str([item["item_uid"] for item in self.queue]),
+            "plan_history_uid": str(len(self.history)),
         }
 
     def environment_open(self, _: Any) -> dict[str, Any]:

@@ -19,6 +19,12 @@ from site_stand_in import SiteStandIn
 OPHYD = {"det", "det1", "det2", "motor", "motor1", "motor2", "noisy_det"}
 PLANS = {"count", "scan", "rel_scan", "grid_scan", "adaptive_scan", "xafs"}
 THEIRS = {"name": "fly", "item_uid": "theirs", "meta": {}}
+# Of another series, at work or broken off.
+ANOTHERS = {
+    "name": "scan",
+    "item_uid": "another's",
+    "meta": {"bluefleet_example": True, "bluefleet_example_id": "another"},
+}
 
 
 def device(name: str, kind: str, prefix: str) -> dict[str, str]:
@@ -59,13 +65,14 @@ class SiteInUse(SiteStandIn):
         self.devices, self.plans = sorted(OPHYD), PLANS
         self.stays = self.fails = ""
         self.running: dict[str, Any] = {}
-        self.paused = self.holds = False
+        self.paused = self.holds = self.between_plans = False
+        self.histories = 0
         self.stored = {"start": {"scan_id": 7}, "stop": {"num_events": {"primary": 31}}}
         self.count = 0
 
     def status(self, _: Any) -> dict[str, Any]:
         said = {"running_item_uid": self.running.get("item_uid"), "re_state": "paused" if self.paused else "idle"}
-        state = "paused" if self.paused else "executing_queue" if self.running else "idle"
+        state = "paused" if self.paused else "executing_queue" if self.running or self.between_plans else "idle"
         return {**super().status(_), **said, "manager_state": state}
 
     def plans_allowed(self, _: Any) -> dict[str, Any]:
@@ -109,6 +116,10 @@ class SiteInUse(SiteStandIn):
         self.end(item, "aborted")
         return {}
 
+    def history_get(self, _: Any) -> dict[str, Any]:
+        self.histories += 1
+        return super().history_get(_)
+
     def environment_close(self, _: Any) -> dict[str, Any]:
         self.open = False
         return {}
@@ -131,9 +142,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def series_on(
-    stand_in: SiteInUse, *nodes: dict[str, Any], keep_open: bool = False, told: Callable[[str], None] = lambda _: None
+    stand_in: SiteInUse,
+    *nodes: dict[str, Any],
+    keep_open: bool = False,
+    told: Callable[[str], None] = lambda _: None,
+    answer: Callable[[httpx.Request], httpx.Response] | None = None,
 ) -> list[ExampleRun]:
-    client = httpx.Client(base_url="https://site", transport=httpx.MockTransport(stand_in.answer))
+    client = httpx.Client(base_url="https://site", transport=httpx.MockTransport(answer or stand_in.answer))
     queue, stored = Queue(client, "manager", MARK), Runs(client, "data")
     found = Examples(queue, stored, lambda: None, ("manager", "data"), site(*nodes), keep_open=keep_open)
     return found.run(lambda stage, *_: told(stage))
@@ -195,10 +210,43 @@ def test_somebodys_queue_is_left_alone() -> None:
 
 def test_what_an_interrupted_series_left_is_no_hindrance() -> None:
     stand_in = SiteInUse()
-    stand_in.queue = [{"name": "scan", "item_uid": "old", "meta": dict(MARK)}]
+    stand_in.queue = [ANOTHERS]
     series_on(stand_in)
     assert stand_in.queue == []
-    assert "old" not in [item["item_uid"] for item in stand_in.history]
+    assert "another's" not in [item["item_uid"] for item in stand_in.history]
+
+
+def test_the_runs_of_a_series_say_which_one_they_are_of() -> None:
+    stand_in = SiteInUse()
+    series_on(stand_in)
+    first = {item["meta"]["bluefleet_example_id"] for item in stand_in.history}
+    series_on(stand_in)
+    both = {item["meta"]["bluefleet_example_id"] for item in stand_in.history}
+    assert (len(first), len(both)) == (1, 2)
+    assert all(item["meta"]["bluefleet_example"] is True for item in stand_in.history)
+
+
+def test_a_series_between_two_of_its_plans_is_left_alone() -> None:
+    stand_in = SiteInUse()
+    stand_in.queue, stand_in.between_plans = [ANOTHERS], True
+    with pytest.raises(QueueBusy, match="other examples are at work"):
+        series_on(stand_in)
+    assert (stand_in.queue, stand_in.holds) == ([ANOTHERS], False)
+
+
+def test_a_series_that_is_being_queued_is_left_alone() -> None:
+    class Filling(SiteInUse):
+        """Somebody adds a plan of a series every other time that it is asked."""
+
+        def status(self, _: Any) -> dict[str, Any]:
+            self.queue.append({**ANOTHERS, "item_uid": f"another's {len(self.queue)}"})
+            return super().status(_)
+
+    stand_in = Filling()
+    stand_in.queue = [ANOTHERS]
+    with pytest.raises(QueueBusy, match="other examples are at work"):
+        series_on(stand_in)
+    assert ANOTHERS in stand_in.queue
 
 
 def test_ctrl_c_aborts_its_own_plan_and_takes_its_own_items_out() -> None:
@@ -210,28 +258,32 @@ def test_ctrl_c_aborts_its_own_plan_and_takes_its_own_items_out() -> None:
             stand_in.queue.append(THEIRS)
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         series_on(stand_in, told=told)
+    assert "its plans are out of the queue; others' wait in it for queue/start: fly" in caught.value.__notes__[0]
     ended = {item["name"]: item["result"]["exit_status"] for item in stand_in.history}
     assert ended == {"count": "completed", "scan": "completed", "rel_scan": "aborted"}
     assert stand_in.queue == [THEIRS]
     assert stand_in.open, "somebody has come meanwhile"
 
 
-def test_ctrl_c_never_ends_what_somebody_else_runs() -> None:
+@pytest.mark.parametrize("theirs", [THEIRS, ANOTHERS], ids=["a plan", "another series"])
+def test_ctrl_c_never_ends_what_somebody_else_runs(theirs: dict[str, Any]) -> None:
     stand_in = SiteInUse()
     stand_in.stays = "rel_scan"
 
     def told(stage: str) -> None:
         if stage.startswith("run rel_scan"):
             stand_in.end(stand_in.running, "completed")
-            stand_in.running = THEIRS
+            stand_in.running = theirs
+            stand_in.queue.append({**theirs, "item_uid": "their next"})
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         series_on(stand_in, told=told)
-    assert (stand_in.running, stand_in.paused, stand_in.holds) == (THEIRS, False, False)
-    assert stand_in.queue == []
+    assert (stand_in.running, stand_in.paused, stand_in.holds) == (theirs, False, False)
+    assert [item["item_uid"] for item in stand_in.queue] == ["their next"]
+    assert not hasattr(caught.value, "__notes__"), "the queue goes on with theirs"
 
 
 def test_ctrl_c_while_runs_are_read_back_closes_what_was_opened() -> None:
@@ -242,6 +294,75 @@ def test_ctrl_c_while_runs_are_read_back_closes_what_was_opened() -> None:
     assert not stand_in.open
 
 
+@pytest.mark.parametrize("gone", [BrokenPipeError, SystemExit])
+def test_plans_are_taken_back_also_when_nothing_can_be_told_any_more(gone: type[BaseException]) -> None:
+    stand_in = SiteInUse()
+    stand_in.stays = "rel_scan"
+    closed = False
+
+    def told(stage: str) -> None:
+        nonlocal closed
+        closed = closed or stage.startswith("run rel_scan")
+        if closed:
+            raise gone
+
+    with pytest.raises(gone):
+        series_on(stand_in, told=told)
+    assert (stand_in.queue, stand_in.running, stand_in.open) == ([], {}, False)
+    assert stand_in.history[-1]["result"]["exit_status"] == "aborted"
+
+
+def test_a_second_ctrl_c_claims_nothing() -> None:
+    stand_in = SiteInUse()
+    stand_in.stays = "rel_scan"
+    interrupted = False
+
+    def told(stage: str) -> None:
+        nonlocal interrupted
+        interrupted = interrupted or stage.startswith("run rel_scan")
+        if interrupted:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        series_on(stand_in, told=told)
+    assert caught.value.__notes__ == ["not all was taken back: interrupted again"]
+
+
+@pytest.mark.parametrize(
+    ("path", "host"), [("/api/history/get", "manager"), ("/tiled/api/v1/metadata", "data")], ids=["queue", "tiled"]
+)
+def test_an_answer_that_is_no_json_is_a_failure_like_any_other(path: str, host: str) -> None:
+    stand_in = SiteInUse()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        broken = request.url.path.startswith(path)
+        return httpx.Response(200, text="<html>") if broken else stand_in.answer(request)
+
+    with pytest.raises(StageFailed, match="not JSON: <html>") as caught:
+        series_on(stand_in, answer=answer)
+    assert caught.value.host == host
+    assert (stand_in.queue, stand_in.open) == ([], False)
+
+
+def test_a_long_plan_does_not_fetch_the_history_over_and_over() -> None:
+    stand_in = SiteInUse()
+    stand_in.stays = "scan"
+    polls = 0
+
+    def told(stage: str) -> None:
+        nonlocal polls
+        polls += stage == "run scan"
+        if stand_in.running and polls == 20:
+            item, stand_in.running, stand_in.stays = stand_in.running, {}, ""
+            stand_in.end(item, "completed")
+            stand_in.queue_start({})
+
+    found = series_on(stand_in, told=told)
+    assert polls == 20
+    # Once for each plan, and once more for the one that was waited for.
+    assert stand_in.histories == len(found) + 1
+
+
 def test_a_plan_that_fails_is_told_and_not_left_in_the_queue() -> None:
     stand_in = SiteInUse()
     stand_in.fails = "rel_scan"
@@ -249,6 +370,21 @@ def test_a_plan_that_fails_is_told_and_not_left_in_the_queue() -> None:
         series_on(stand_in)
     assert (caught.value.stage, caught.value.host) == ("run rel_scan", "manager")
     assert (stand_in.queue, stand_in.open) == ([], False)
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_a_plan_that_fails_names_others_plans_that_wait_behind_it() -> None:
+    stand_in = SiteInUse()
+    stand_in.fails = "count"
+
+    def told(stage: str) -> None:
+        if stage == "take back what is queued":
+            stand_in.queue.append(THEIRS)
+
+    with pytest.raises(StageFailed, match="no light") as caught:
+        series_on(stand_in, told=told)
+    assert caught.value.__notes__ == ["its plans are out of the queue; others' wait in it for queue/start: fly"]
+    assert stand_in.queue == [THEIRS]
 
 
 def test_a_queue_that_somebody_stops_is_told() -> None:
@@ -259,9 +395,10 @@ def test_a_queue_that_somebody_stops_is_told() -> None:
     assert stand_in.queue == []
 
 
-def test_events_that_are_not_stored_are_a_failure() -> None:
+@pytest.mark.parametrize(("emitted", "said"), [({"primary": 32}, 32), ({}, 0)])
+def test_events_that_are_not_stored_are_a_failure(emitted: dict[str, int], said: int) -> None:
     stand_in = SiteInUse()
-    stand_in.stored = {"start": {"scan_id": 7}, "stop": {"num_events": {"primary": 32}}}
-    with pytest.raises(StageFailed, match="run of count has 31 of its 32 events") as caught:
+    stand_in.stored = {"start": {"scan_id": 7}, "stop": {"num_events": emitted}}
+    with pytest.raises(StageFailed, match=f"run of count has 31 of its {said} events") as caught:
         series_on(stand_in)
-    assert caught.value.host == "data"
+    assert (caught.value.host, stand_in.open) == ("data", False)

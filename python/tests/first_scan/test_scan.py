@@ -10,7 +10,7 @@ import pytest
 from bluefleet.first_scan import FirstScan, Pinhole, Readings, StageFailed
 from bluefleet.first_scan import queue as queue_module
 from bluefleet.first_scan import runs as runs_module
-from bluefleet.first_scan.queue import MARK, Queue
+from bluefleet.first_scan.queue import Queue
 from bluefleet.first_scan.runs import Runs
 from bluefleet.first_scan.spooled import spooled_events
 from site_stand_in import SiteStandIn as Site
@@ -97,7 +97,7 @@ def test_what_others_have_queued_stays_and_is_not_started() -> None:
 
 def test_what_an_earlier_first_scan_left_is_removed() -> None:
     site = Site()
-    site.queue = [{"name": "scan", "item_uid": "old", "meta": MARK}]
+    site.queue = [{"name": "scan", "item_uid": "old", "meta": {"first_scan": True, "first_scan_id": "an earlier one"}}]
     first_scan(site).run(lambda *_: None)
     assert site.queue == []
     assert not site.stopped_after

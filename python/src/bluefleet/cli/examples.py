@@ -60,8 +60,7 @@ def _made(door: FrontDoor, errors: "Console", *, keep_open: bool) -> "list[Examp
         report(str(error), f"{door.edge.url}/api", "Wait until it is done; `bluefleet status` says what the queue does")
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        left = getattr(error, "__notes__", [])
-        done = f"not all was taken back: {'; '.join(left)}" if left else "its plans are out of the queue"
+        done = "; ".join(getattr(error, "__notes__", ["its plans are out of the queue"]))
         typer.echo(f"interrupted: {done}; runs that were made are kept", err=True)
         answer_error("interrupted", "this command", done)
         raise typer.Exit(1) from error

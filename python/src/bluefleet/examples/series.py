@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 from bluefleet.examples.plans import Example, examples_for, velocity_of
 from bluefleet.first_scan import StageFailed
@@ -16,7 +15,7 @@ from bluefleet.model import Site
 
 POLL = 0.5
 # Marks our items: in the queue, and in the start documents of their runs.
-MARK: Mapping[str, Any] = {"bluefleet_example": True}
+MARK = "bluefleet_example"
 
 PLAN_DEADLINE = 300.0
 STORED_DEADLINE = 60.0
@@ -75,9 +74,10 @@ class Examples:
         progress("wait for the queue", 0, 0, "")
         self._queue.wait_until_it_answers()
         self._refuse_busy()
+        if not self._queue.remove_left():
+            raise QueueBusy("other examples are at work in the queue")
         opens = not self._queue.status()["worker_environment_exists"]
         with self._as_it_was(opens and not self._keep_open, progress):
-            self._queue.remove_ours()
             self._queue.open_environment(lambda _: progress("open the environment", 0, 0, ""))
             return self._made(progress)
 
@@ -85,15 +85,26 @@ class Examples:
     def _as_it_was(self, closes: bool, progress: Progress) -> Generator[None]:
         try:
             yield
-        except (KeyboardInterrupt, StageFailed) as error:
-            progress("take back what is queued", 0, 0, "")
-            try:
-                self._queue.end_ours()
-                self._close(closes, progress)
-            except StageFailed as left:
-                error.add_note(f"{left.stage}: {left.what}")
+        except BaseException as error:
+            self._take_back(error, closes, _as_far_as_it_goes(progress))
             raise
         self._close(closes, progress)
+
+    def _take_back(self, error: BaseException, closes: bool, progress: Progress) -> None:
+        """What is left to be known of it are notes of the error."""
+        try:
+            progress("take back what is queued", 0, 0, "")
+            self._queue.end_ours()
+            self._close(closes, progress)
+            if waiting := self._queue.kept_waiting():
+                # Not started for them: what ended this may be their trouble too.
+                names = ", ".join(sorted({str(item["name"]) for item in waiting}))
+                error.add_note(f"its plans are out of the queue; others' wait in it for queue/start: {names}")
+        except StageFailed as left:
+            error.add_note(f"not all was taken back: {left.stage}: {left.what}")
+        except KeyboardInterrupt as again:
+            again.add_note("not all was taken back: interrupted again")
+            raise
 
     def _refuse_busy(self) -> None:
         contents = self._queue.contents()
@@ -125,8 +136,14 @@ class Examples:
     def _ended(self, item: str, stage: str, tell: Callable[[str], None]) -> Outcome:
         """Wait for one plan; who pauses it may resume it."""
         end, seen = time.monotonic() + PLAN_DEADLINE, time.monotonic()
-        while (outcome := self._queue.ended(item, stage)) is None:
+        history = ""
+        while True:
             status = self._queue.status()
+            # Long where much was measured, and given as a whole only.
+            if status["plan_history_uid"] != history:
+                history = status["plan_history_uid"]
+                if outcome := self._queue.ended(item, stage):
+                    return outcome
             now = time.monotonic()
             if status["manager_state"] != "idle":
                 seen = now
@@ -137,7 +154,6 @@ class Examples:
             events = self._events()
             tell("paused" if status["re_state"] == "paused" else f"{events} events" if events else "")
             time.sleep(POLL)
-        return outcome
 
     def _must_complete(self, plan: str, outcome: Outcome) -> None:
         if outcome.exit_status != "completed":
@@ -153,7 +169,7 @@ class Examples:
                     uid, STORED_DEADLINE, lambda how, name=example.name: tell(f"{name}, {how}")
                 )
                 points = len(stored.columns["seq_num"])
-                emitted = stored.stop["num_events"]["primary"]
+                emitted = stored.stop["num_events"].get("primary", 0)
                 if points != emitted:
                     what = f"run {uid} has {points} of its {emitted} events"
                     raise StageFailed(what, stage="read back", host=self._data, pod="data", service="tiled-sink")
@@ -165,8 +181,18 @@ class Examples:
         if not closes:
             return
         contents = self._queue.contents()
-        if not contents.running and not contents.others:
+        if not contents.running and not contents.alike and not contents.others:
             self._queue.close_environment(lambda _: progress("close the environment", 0, 0, ""))
 
     def _failed(self, what: str, stage: str) -> StageFailed:
         return StageFailed(what, stage=stage, host=self._acquisition, pod="acquisition", service="re-manager")
+
+
+def _as_far_as_it_goes(progress: Progress) -> Progress:
+    """Where the terminal is gone nothing is told, and all the rest is done; rich would end the command with SystemExit."""
+
+    def told(stage: str, done: int, total: int, how: str) -> None:
+        with suppress(OSError, SystemExit):
+            progress(stage, done, total, how)
+
+    return told

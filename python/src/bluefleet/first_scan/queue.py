@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -14,8 +15,8 @@ from bluefleet.first_scan.errors import StageFailed
 POLL = 0.5
 # What the HTTP server says may be half a second old, and then still be the idleness from before.
 STALE = 1.0
-# Marks our items, so that what an earlier, failed first scan left in the queue is recognised.
-MARK: Mapping[str, Any] = {"first_scan": True}
+# A key in our items' metadata, so that what an earlier, failed first scan left in the queue is recognised.
+MARK = "first_scan"
 
 
 @dataclass(frozen=True)
@@ -29,23 +30,26 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Contents:
-    """The item that runs, if one does, and those that wait, each list ours and others'."""
+    """The item that runs, if one does, and those that wait: ours, those of others like us, all else."""
 
     running: dict[str, Any]
     ours: list[dict[str, Any]]
+    alike: list[dict[str, Any]]
     others: list[dict[str, Any]]
 
 
 class Queue:
     """The queue of one site. All waits have a deadline; what goes wrong is a StageFailed naming ``host``.
 
-    :param mark: the ``meta`` of our items, by which they are known among others'
+    :param mark: a key of our items' ``meta``, by which they are known among others'; an id beside it says that they are
+        ours, and not of somebody who does the same
     """
 
-    def __init__(self, client: httpx.Client, host: str, mark: Mapping[str, Any] = MARK) -> None:
+    def __init__(self, client: httpx.Client, host: str, mark: str = MARK) -> None:
         self._client = client
         self._host = host
         self._mark = mark
+        self._meta = {mark: True, f"{mark}_id": str(uuid4())}
 
     def wait_until_it_answers(self, deadline: float = 60) -> None:
         last = ""
@@ -120,7 +124,7 @@ class Queue:
     def run_queued(self, plan: Mapping[str, Any], deadline: float, tell: Callable[[dict[str, Any]], None]) -> Outcome:
         """Put a plan at the front of the queue, start the queue, and stop it after that plan."""
         stage = f"run {plan['name']}"
-        self.remove_ours()
+        self.remove_left()
         uid = self.add(plan, "front")
         others = self.status()["items_in_queue"] > 1
         self.start(stage)
@@ -139,19 +143,44 @@ class Queue:
 
     def contents(self) -> Contents:
         answer = self._ask("GET", "queue/get", stage="read the queue")
-        ours = [item for item in answer["items"] if self.is_ours(item)]
-        return Contents(answer.get("running_item") or {}, ours, [item for item in answer["items"] if item not in ours])
+        found = Contents(answer.get("running_item") or {}, [], [], [])
+        for item in answer["items"]:
+            alike = self._mark in (item.get("meta") or ())
+            (found.ours if self.is_ours(item) else found.alike if alike else found.others).append(item)
+        return found
 
     def is_ours(self, item: Mapping[str, Any]) -> bool:
-        return item.get("meta") == self._mark
+        return item.get("meta") == self._meta
 
     def remove_ours(self) -> None:
         """Take our items out; one that begins to run meanwhile stays."""
-        for item in self.contents().ours:
+        self._remove(self.contents().ours)
+
+    def remove_left(self) -> bool:
+        """Take out what others like us left when they broke off; whether they had, and are not at work."""
+        if self.contents().alike:
+            before = self.status()
+            # Who is about to start the queue changes it meanwhile.
+            time.sleep(STALE)
+            after = self.status()
+            if after["manager_state"] != "idle" or after["plan_queue_uid"] != before["plan_queue_uid"]:
+                return False
+            self._remove(self.contents().alike)
+        return True
+
+    def kept_waiting(self) -> list[dict[str, Any]]:
+        """What others have in the queue, where it stands still."""
+        time.sleep(STALE)
+        contents = self.contents()
+        return [*contents.alike, *contents.others] if self.status()["manager_state"] == "idle" else []
+
+    def _remove(self, items: list[dict[str, Any]]) -> None:
+        for item in items:
             try:
                 self._ask("POST", "queue/item/remove", stage="clear the queue", body={"uid": item["item_uid"]})
             except StageFailed:
-                if item["item_uid"] in [left["item_uid"] for left in self.contents().ours]:
+                contents = self.contents()
+                if item["item_uid"] in [left["item_uid"] for left in (*contents.ours, *contents.alike)]:
                     raise
 
     def end_ours(self, deadline: float = 60) -> None:
@@ -209,7 +238,7 @@ class Queue:
         return True
 
     def _item(self, plan: Mapping[str, Any]) -> dict[str, Any]:
-        return {"item_type": "plan", **plan, "meta": self._mark}
+        return {"item_type": "plan", **plan, "meta": self._meta}
 
     def _ask(self, verb: str, path: str, *, stage: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -221,7 +250,11 @@ class Queue:
         if not answer.is_success:
             what = f"{path} answered {answer.status_code}: {answer.text[:200]}"
             raise self._failed(what, stage, service="http-server")
-        content: dict[str, Any] = answer.json()
+        try:
+            content: dict[str, Any] = answer.json()
+        except ValueError as error:
+            what = f"{path} answered what is not JSON: {answer.text[:200]}"
+            raise self._failed(what, stage, service="http-server") from error
         if content.get("success") is False:
             raise self._failed(f"{path} was refused: {content.get('msg')}", stage)
         return content

@@ -60,7 +60,10 @@ class Runs:
             return None
         if not answer.is_success:
             raise self._failed(f"{path} answered {answer.status_code}: {answer.text[:200]}", service="tiled")
-        content: dict[str, Any] = answer.json()
+        try:
+            content: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise self._failed(f"{path} answered what is not JSON: {answer.text[:200]}", service="tiled") from error
         return content
 
     def _failed(self, what: str, service: str) -> StageFailed:

@@ -119,6 +119,8 @@ def test_what_came_from_a_network_is_never_unpickled() -> None:
         msgpack.packb({"a": 1}),
         msgpack.packb(["event"]),
         b"\x92\xa5ev",
+        msgpack.packb(["event", {"x": {b"nd": False, b"type": b"<f8,(", b"data": b""}}]),
+        msgpack.packb(["event", {"x": {b"nd": False, b"type": b"<f8", b"data": b""}}]),
     ],
 )
 def test_bytes_that_are_no_document_are_unreadable(body: bytes) -> None:

@@ -59,8 +59,11 @@ def decode(body: bytes) -> tuple[str, Document]:
     """Name and document. Raises DocumentUnreadable for anything else, and for pickled arrays."""
     try:
         content = _unpack(body, object_hook=_decode_numpy, raw=False, strict_map_key=False)
-    except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
-        raise DocumentUnreadable(f"not msgpack of a document: {error}") from error
+    except DocumentUnreadable:
+        raise
+    except Exception as error:
+        # Anybody's bytes, and numpy parses types in them: what it raises has no end, SyntaxError being one.
+        raise DocumentUnreadable(f"not msgpack of a document: {error!r}") from error
     if not isinstance(content, list) or len(cast("list[Any]", content)) != 2:
         raise DocumentUnreadable("not a [name, document] pair")
     name, document = cast("list[Any]", content)

@@ -256,6 +256,17 @@ def test_a_failing_disk_is_told_to_whoever_appends(tmp_path: Path) -> None:
         spool.close()
 
 
+def test_a_document_that_nobody_foresaw_is_told_to_whoever_appends(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, writer="worker")
+    spool.append("run", "start", b"x", scan_id=2**63)
+    with pytest.raises(SpoolFailed, match="too large"):
+        spool.flush(timeout=10)
+    with pytest.raises(SpoolFailed):
+        spool.append("run", "event", b"x")
+    with pytest.raises(SpoolFailed):
+        spool.close()
+
+
 def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bluefleet.documents.spool.AGAIN_AFTER", 0.05)
     spool = Spool(tmp_path, writer="worker")

@@ -17,7 +17,7 @@ from killable_writer import StartWriter
 from test_spool import WRITE_FOR_EVER, spooled
 
 from bluefleet.documents import Publisher, Spool, codec, spool_store
-from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
+from bluefleet.documents.errors import RunNotFound, SettingsWrong, SpoolFailed, Unavailable
 from bluefleet.documents.forwarder import Forwarder
 from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
@@ -161,6 +161,19 @@ def test_a_lock_file_that_is_none_holds_no_other_spool_up(
     said = forwarder.status()["writers"]
     assert said["well"]["backlog"] == 2
     assert content is not None or "bad.lock" in said["a/bad"]["trouble"]
+
+
+def test_the_lane_of_a_spool_whose_marks_cannot_be_read_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_open_run(tmp_path, "worker")
+    with contextlib.closing(spool_store.connect(tmp_path / "worker.sqlite")) as connection:
+        connection.execute("ALTER TABLE deliveries RENAME COLUMN kafka_offset TO lost")
+    monkeypatch.setattr("bluefleet.documents.lane.end_of_topic", lambda _: 0)
+    settings = ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9", makes_topics=False)
+    lane = Lane(tmp_path / "worker.sqlite", settings, threading.Event())
+    with pytest.raises(SpoolFailed, match="kafka_offset"):
+        lane._deliver_until_trouble()
 
 
 def test_dead_letters_are_not_known_without_kafka(forwarder: Forwarder) -> None:

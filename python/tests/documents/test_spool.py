@@ -337,6 +337,26 @@ def test_documents_that_kafka_lost_are_sent_again_from_every_spool(tmp_path: Pat
     assert (next_up("one"), next_up("two")) == (2, 2)
 
 
+def test_a_damaged_spool_is_named_and_keeps_no_other_from_being_looked_at(tmp_path: Path) -> None:
+    for writer in ("damaged", "well"):
+        with contextlib.closing(spool_store.connect(tmp_path / f"{writer}.sqlite", create=True)) as connection:
+            spool_store.append(connection, [Entry("run", "event", 0.0, b"x")], sync=True)
+            spool_store.mark_delivered(connection, [(1, 10, None)])
+    spools = [tmp_path / f"{writer}.sqlite" for writer in ("damaged", "well")]
+
+    def end_of_topic(_: ForwarderSettings) -> int:
+        # What is damaged may show only where all marks are read.
+        with contextlib.closing(spool_store.connect(spools[0])) as connection:
+            connection.execute("ALTER TABLE deliveries RENAME COLUMN kafka_offset TO lost")
+        return 0
+
+    faults = unmark_lost(spools, end_of_topic, ForwarderSettings())
+    assert list(faults) == spools[:1]
+    assert "kafka_offset" in faults[spools[0]]
+    with contextlib.closing(spool_store.connect(spools[1])) as connection:
+        assert spool_store.last_delivered(connection) == 0
+
+
 def test_a_run_is_read_one_document_at_a_time(tmp_path: Path) -> None:
     connection = spool_store.connect(tmp_path / "worker.sqlite", create=True)
     spool_store.append(connection, [Entry("run", "event", 0.0, b"x" * 100_000) for _ in range(100)], sync=False)

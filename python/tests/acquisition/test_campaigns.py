@@ -202,6 +202,15 @@ def test_documents_that_make_no_sense_stop_nothing(desk: Desk) -> None:
     assert desk.campaigns.needed_from(desk.offset) in (desk.offset, desk.offset - 4)
 
 
+def test_a_page_with_a_column_that_is_short_stops_nothing(desk: Desk) -> None:
+    desk.measure("one", 0, 0.0, ToRecommender(), stop=False)
+    ((run, measuring),) = desk.campaigns._measuring.items()
+    (descriptor,) = measuring.readings._descriptors
+    page = {"descriptor": descriptor, "seq_num": [1, 2], "uid": ["a"], "time": [0.0], "data": {}, "timestamps": {}}
+    desk.send(run, "event_page", page)
+    assert desk.campaigns.needed_from(desk.offset) == desk.offset
+
+
 def test_a_run_that_fails_ends_its_campaign_without_an_answer(desk: Desk) -> None:
     desk.measure("one", 0, 0.0, ToRecommender(), stop=False)
     (run,) = desk.campaigns._measuring

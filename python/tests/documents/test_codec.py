@@ -36,12 +36,11 @@ def test_arrays_survive_bit_for_bit(array: np.ndarray) -> None:
 def test_scalars_of_numpy_and_python_survive() -> None:
     values = {
         "a": np.float32(1.1),
-        "b": 2**63,
+        "b": [2**63 - 1, -(2**63), np.uint64(2**63 - 1)],
         "c": float("inf"),
         "d": None,
         "e": "ü",
         "f": [1, [2.5]],
-        "g": 1 + 2j,
     }
     assert decode(encode("event", values))[1] == values
 
@@ -60,10 +59,25 @@ def test_the_bytes_are_those_of_bluesky_kafka() -> None:
         (datetime.datetime.now(tz=datetime.UTC), "datetime"),
         ({1, 2}, "set"),
         (2**70, "64 bits"),
+        (2**63, "64 bits"),
+        ([0, 2**64 - 1], "64 bits"),
+        (-(2**63) - 1, "64 bits"),
+        (np.uint64(2**63), "64 bits"),
+        (np.array([[0, 2**63]], dtype=">u8"), "64 bits"),
+        (np.array([(1, 2**63)], dtype=[("a", "<i4"), ("b", "<u8", (1,))]), "64 bits"),
+        (1 + 2j, "complex"),
+        ([0.5, 1 + 2j], "complex"),
+        (np.complex64(1), "complex"),
+        (np.zeros((0, 2), dtype="c16"), "complex"),
+        (np.zeros(2, dtype=[("a", "<i4"), ("b", "<c8")]), "complex"),
         (np.array([object()]), "Python objects"),
     ],
-    ids=["datetime", "set", "huge integer", "object array"],
-)
+    ids=[
+        "datetime", "set", "huge integer", "large integer", "large integer in a list", "large negative integer",
+        "large scalar", "large integer in an array", "large integer in a table", "complex", "complex in a list",
+        "complex scalar", "empty complex array", "complex in a table", "object array",
+    ],
+)  # fmt: skip
 def test_what_cannot_travel_is_refused_by_the_name_of_its_key(value: object, why: str) -> None:
     with pytest.raises(DocumentRefused, match=rf"sample\.holder.*{why}"):
         encode("start", {"uid": "x", "sample": {"holder": value}})
@@ -119,6 +133,8 @@ def test_what_came_from_a_network_is_never_unpickled() -> None:
         msgpack.packb({"a": 1}),
         msgpack.packb(["event"]),
         b"\x92\xa5ev",
+        msgpack.packb(["event", {"x": {b"nd": False, b"type": b"<f8,(", b"data": b""}}]),
+        msgpack.packb(["event", {"x": {b"nd": False, b"type": b"<f8", b"data": b""}}]),
     ],
 )
 def test_bytes_that_are_no_document_are_unreadable(body: bytes) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import msgpack
 import pytest
 from confluent_kafka import KafkaError, TopicPartition
 
@@ -53,8 +54,7 @@ def service() -> Iterator[SinkService]:
     made.status_server._server.server_close()
 
 
-def receive(service: SinkService, *offsets: int) -> None:
-    body = codec.encode("start", {"uid": "run"})
+def receive(service: SinkService, *offsets: int, body: bytes = codec.encode("start", {"uid": "run"})) -> None:
     known = {"value": lambda: body, "key": lambda: b"run", "timestamp": lambda: (1, 1700000000000)}
     messages = [SimpleNamespace(offset=lambda at=at: at, **known) for at in offsets]
     service._handle(messages)  # pyright: ignore[reportArgumentType] - as much of a message as is asked for
@@ -91,6 +91,25 @@ def test_a_commit_is_not_waited_for_and_one_that_failed_is_made_again(service: S
     assert consumer.asked == [1, 1]
     service._note_commit(None, [TopicPartition("lab.bluesky.documents", 0, 1)])
     assert service.status()["committed"] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xc1 not msgpack",
+        msgpack.packb(["event", {"x": {b"nd": False, b"type": b"<f8,(", b"data": b""}}]),
+        msgpack.packb(["event", {"x": {b"nd": False, b"type": b"<f8", b"data": b""}}]),
+    ],
+    ids=["no msgpack", "type that is no type", "array without data"],
+)
+def test_what_is_no_document_goes_to_dead_letters(service: SinkService, body: bytes) -> None:
+    buried: list[int] = []
+    service._dead = SimpleNamespace(send=lambda message, _: buried.append(message.offset()))  # pyright: ignore[reportAttributeAccessIssue]
+    service._assign(Committing(0))  # pyright: ignore[reportArgumentType]
+    receive(service, 0, body=body)
+    receive(service, 1)
+    assert buried == [0]
+    assert (service.status()["position"], service.status()["rejected"]) == (2, 1)
 
 
 def test_how_long_the_oldest_document_waits_is_said(service: SinkService, monkeypatch: pytest.MonkeyPatch) -> None:

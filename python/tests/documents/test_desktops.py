@@ -1,8 +1,12 @@
 """What is said of a desktop's forwarder, from what it told last and how long ago."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from bluefleet.documents.desktop_status import SILENT_AFTER, DesktopStatus, Told, desktops_of
+from bluefleet.documents.desktops import Herald
+from bluefleet.documents.settings import Settings
 
 LONG = SILENT_AFTER + 1
 
@@ -36,6 +40,19 @@ def test_a_forwarder_tells_of_all_its_spools() -> None:
     unreadable = {"ada/ada": {"backlog": None}, "bob/bob": {"backlog": 2}}
     assert Told.of_forwarder({"writers": unreadable, "problems": []}, ended=False).waiting is None
     assert Told.of_forwarder({"writers": {}, "problems": []}, ended=True) == Told(waiting=0, ended=True)
+
+
+def test_a_forwarder_that_cannot_say_how_it_is_tells_that() -> None:
+    def status() -> dict:
+        raise OSError("no disk")
+
+    told: list[Told] = []
+    herald = Herald(Settings(), "office", status)
+    producer = SimpleNamespace(
+        produce=lambda _, value, key: told.append(Told.model_validate_json(value)), poll=lambda _: None
+    )
+    herald._tell(producer)  # pyright: ignore[reportArgumentType] - as much of a producer as is used
+    assert told == [Told(waiting=None, problems=["it can't say how it is: OSError('no disk')"])]
 
 
 def test_only_desktops_of_the_site_are_spoken_of_and_one_that_never_told_is() -> None:

@@ -16,8 +16,8 @@ from documents_of_runs import make_run, uid_of
 from killable_writer import StartWriter
 from test_spool import WRITE_FOR_EVER, spooled
 
-from bluefleet.documents import Publisher, Spool, spool_store
-from bluefleet.documents.errors import RunNotFound, SettingsWrong, Unavailable
+from bluefleet.documents import Publisher, Spool, codec, spool_store
+from bluefleet.documents.errors import RunNotFound, SettingsWrong, SpoolFailed, Unavailable
 from bluefleet.documents.forwarder import Forwarder
 from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
@@ -133,6 +133,47 @@ def test_a_spool_that_breaks_is_said_in_the_status(tmp_path: Path, forwarder: Fo
     connection.close()
     assert "deliveries" in ask(forwarder, "/status")["problems"][0]
     assert "no such table" in forwarder.status()["writers"]["worker"]["trouble"]
+
+
+def make_open_run(folder: Path, writer: str) -> None:
+    """A spool whose writer left without closing its run."""
+    with Spool(folder, writer=writer) as spool:
+        spool.append("run", "start", codec.encode("start", {"uid": "run"}), scan_id=1)
+
+
+@pytest.mark.parametrize("content", [None, b"\x80", b'{"since": "long ago"}'], ids=["folder", "no text", "no time"])
+def test_a_lock_file_that_is_none_holds_no_other_spool_up(
+    tmp_path: Path, forwarder: Forwarder, content: bytes | None
+) -> None:
+    aside = tmp_path / "out" / "of-sight"
+    aside.mkdir(parents=True)
+    make_open_run(aside, "bad")
+    lock = aside / "bad.lock"
+    lock.unlink()
+    if content is None:
+        lock.mkdir()
+    else:
+        lock.write_bytes(content)
+    aside.rename(tmp_path / "a")
+    make_open_run(tmp_path, "well")
+    wait_for(lambda: spooled(tmp_path, "well")[-1][0] == "stop")
+    wait_for(lambda: "well" in forwarder._lanes)
+    said = forwarder.status()["writers"]
+    assert said["well"]["backlog"] == 2
+    assert content is not None or "bad.lock" in said["a/bad"]["trouble"]
+
+
+def test_the_lane_of_a_spool_whose_marks_cannot_be_read_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_open_run(tmp_path, "worker")
+    with contextlib.closing(spool_store.connect(tmp_path / "worker.sqlite")) as connection:
+        connection.execute("ALTER TABLE deliveries RENAME COLUMN kafka_offset TO lost")
+    monkeypatch.setattr("bluefleet.documents.lane.end_of_topic", lambda _: 0)
+    settings = ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9", makes_topics=False)
+    lane = Lane(tmp_path / "worker.sqlite", settings, threading.Event())
+    with pytest.raises(SpoolFailed, match="kafka_offset"):
+        lane._deliver_until_trouble()
 
 
 def test_dead_letters_are_not_known_without_kafka(forwarder: Forwarder) -> None:

@@ -42,12 +42,15 @@ class Database(dict[str, "Database"]):
         return self.found
 
 
-def write(answer: Callable[[list[dict[str, Any]]], None], probe: Callable[[], None] = lambda: None) -> list[Rejected]:
-    """What becomes of two start documents."""
+def write(
+    answer: Callable[[list[dict[str, Any]]], None], probe: Callable[[], None] = lambda: None, **more: object
+) -> list[Rejected]:
+    """What becomes of two start documents, the second with `more` in it."""
     sink = MongoSink(MongoSettings(mongo_uri="mongodb://127.0.0.1:9"))
     sink._database.client.close()
     sink._database = Database(answer, probe)  # pyright: ignore[reportAttributeAccessIssue] - what of it is used
     batch = [Received(offset, "run", "start", {"uid": str(offset), "time": 0.0}) for offset in (7, 8)]
+    batch[1].document.update(more)
     return sink.write(batch, Patience(threading.Event()))
 
 
@@ -87,6 +90,23 @@ def test_a_document_that_is_refused_while_others_are_stored_is_rejected_alone() 
             raise OperationFailure("as told")
 
     assert [item.offset for item in write(answer)] == [8]
+
+
+def nested(depth: int) -> list[Any]:
+    made: list[Any] = []
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
+@pytest.mark.parametrize("depth", [900, 400], ids=["to be taken apart", "to be compared"])
+def test_a_document_that_is_nested_too_deep_is_rejected_alone(depth: int) -> None:
+    def there_already(documents: list[dict[str, Any]]) -> None:
+        for index, document in enumerate(documents):
+            if document["uid"] == "8":
+                raise refused(11000, index)
+
+    assert [item.offset for item in write(there_already, x=nested(depth))] == [8]
 
 
 def test_a_connection_that_breaks_while_a_duplicate_is_looked_at_is_waited_for(

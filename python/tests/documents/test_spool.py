@@ -256,6 +256,17 @@ def test_a_failing_disk_is_told_to_whoever_appends(tmp_path: Path) -> None:
         spool.close()
 
 
+def test_a_document_that_nobody_foresaw_is_told_to_whoever_appends(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, writer="worker")
+    spool.append("run", "start", b"x", scan_id=2**63)
+    with pytest.raises(SpoolFailed, match="too large"):
+        spool.flush(timeout=10)
+    with pytest.raises(SpoolFailed):
+        spool.append("run", "event", b"x")
+    with pytest.raises(SpoolFailed):
+        spool.close()
+
+
 def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bluefleet.documents.spool.AGAIN_AFTER", 0.05)
     spool = Spool(tmp_path, writer="worker")
@@ -324,6 +335,26 @@ def test_documents_that_kafka_lost_are_sent_again_from_every_spool(tmp_path: Pat
     end = 20
     unmark_lost(tmp_path.glob("*.sqlite"), end_of_topic, ForwarderSettings())
     assert (next_up("one"), next_up("two")) == (2, 2)
+
+
+def test_a_damaged_spool_is_named_and_keeps_no_other_from_being_looked_at(tmp_path: Path) -> None:
+    for writer in ("damaged", "well"):
+        with contextlib.closing(spool_store.connect(tmp_path / f"{writer}.sqlite", create=True)) as connection:
+            spool_store.append(connection, [Entry("run", "event", 0.0, b"x")], sync=True)
+            spool_store.mark_delivered(connection, [(1, 10, None)])
+    spools = [tmp_path / f"{writer}.sqlite" for writer in ("damaged", "well")]
+
+    def end_of_topic(_: ForwarderSettings) -> int:
+        # What is damaged may show only where all marks are read.
+        with contextlib.closing(spool_store.connect(spools[0])) as connection:
+            connection.execute("ALTER TABLE deliveries RENAME COLUMN kafka_offset TO lost")
+        return 0
+
+    faults = unmark_lost(spools, end_of_topic, ForwarderSettings())
+    assert list(faults) == spools[:1]
+    assert "kafka_offset" in faults[spools[0]]
+    with contextlib.closing(spool_store.connect(spools[1])) as connection:
+        assert spool_store.last_delivered(connection) == 0
 
 
 def test_a_run_is_read_one_document_at_a_time(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ consumer made for that reads them. What can't travel is refused here, at the sou
 """
 
 import numbers
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -22,6 +23,11 @@ DEFAULT_LIMIT = 12 * 1024 * 1024
 #: type 1, key as decimal text with its end 8, value 8 bytes.
 BSON_LIMIT = 16 * 1024 * 1024
 BSON_NUMBER = 17
+#: The largest integer of BSON and of SQL, and how msgpack writes those above; other bytes may look the same.
+LARGEST_INTEGER = 2**63 - 1
+ABOVE_LARGEST = re.compile(rb"\xcf[\x80-\xff]")
+TOO_LARGE = "an integer that does not fit in 64 bits with its sign, which no database holds"
+COMPLEX = "complex numbers, which no database holds: write their real and imaginary parts as two"
 #: A document smaller than this fits in BSON whatever its arrays are made of.
 BSON_SAFE = BSON_LIMIT // BSON_NUMBER
 
@@ -36,11 +42,13 @@ def encode(name: str, document: Mapping[str, Any], *, limit: int = DEFAULT_LIMIT
     """The document's bytes.
 
     Raises DocumentRefused, naming the key at fault, for what msgpack can't hold, for arrays of Python objects
-    (only pickle could carry those, and nobody should unpickle what a network brings), and for sizes above `limit`
-    or above what MongoDB can store.
+    (only pickle could carry those, and nobody should unpickle what a network brings), for numbers that no database
+    holds, and for sizes above `limit` or above what MongoDB can store.
     """
     try:
         body = _pack([name, document], default=_encode_numpy, use_bin_type=True)
+        if ABOVE_LARGEST.search(body):
+            _refuse_large_integers(document)
     except (TypeError, ValueError, OverflowError) as error:
         where, why = _first_fault(document) or ("the document", str(error))
         raise DocumentRefused(f"a {name!r} document can't be sent: {where}: {why}") from error
@@ -59,8 +67,11 @@ def decode(body: bytes) -> tuple[str, Document]:
     """Name and document. Raises DocumentUnreadable for anything else, and for pickled arrays."""
     try:
         content = _unpack(body, object_hook=_decode_numpy, raw=False, strict_map_key=False)
-    except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
-        raise DocumentUnreadable(f"not msgpack of a document: {error}") from error
+    except DocumentUnreadable:
+        raise
+    except Exception as error:
+        # Anybody's bytes, and numpy parses types in them: what it raises has no end, SyntaxError being one.
+        raise DocumentUnreadable(f"not msgpack of a document: {error!r}") from error
     if not isinstance(content, list) or len(cast("list[Any]", content)) != 2:
         raise DocumentUnreadable("not a [name, document] pair")
     name, document = cast("list[Any]", content)
@@ -81,15 +92,37 @@ def plain(value: Any) -> Any:
 
 
 def _encode_numpy(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and cast("Any", value).dtype.hasobject:
-        raise TypeError("an array of Python objects")
+    if isinstance(value, np.ndarray | np.generic):
+        _refuse_numbers(np.asarray(cast("Any", value)))
+    if isinstance(value, complex):
+        raise TypeError(COMPLEX)
     encoded = _from_numpy(value)
     if isinstance(value, int):
         # msgpack comes here with what it can't write itself.
-        raise OverflowError("a number that does not fit in 64 bits")
+        raise OverflowError(TOO_LARGE)
     if encoded is value:
         raise TypeError(f"a {type(cast('object', value)).__name__} is no part of a document")
     return encoded
+
+
+def _refuse_numbers(array: "np.ndarray[Any, Any]") -> None:
+    """Raises TypeError and OverflowError for what no database holds."""
+    if array.dtype.hasobject:
+        raise TypeError("an array of Python objects")
+    for field in array.dtype.names or ():
+        _refuse_numbers(array[field])
+    if array.dtype.kind == "c":
+        raise TypeError(COMPLEX)
+    if array.dtype.kind == "u" and array.size and int(array.max()) > LARGEST_INTEGER:
+        raise OverflowError(TOO_LARGE)
+
+
+def _refuse_large_integers(value: Any) -> None:
+    """Raises OverflowError; msgpack itself has room for another bit."""
+    for _, leaf in _leaves(value):
+        for item in cast("list[Any]", leaf) if isinstance(leaf, list | tuple) else [leaf]:
+            if isinstance(item, int) and item > LARGEST_INTEGER:
+                raise OverflowError(TOO_LARGE)
 
 
 def _decode_numpy(value: dict[Any, Any]) -> Any:
@@ -118,6 +151,7 @@ def _first_fault(document: Mapping[str, Any]) -> tuple[str, str] | None:
     for path, value in _leaves(document):
         try:
             _pack(value, default=_encode_numpy, use_bin_type=True)
+            _refuse_large_integers(value)
         except (TypeError, ValueError, OverflowError) as error:
             return path, str(error)
     return None

@@ -170,6 +170,7 @@ def _letter(message: Message) -> Letter:
         name, document = codec.decode(message.value() or b"")
     except DocumentUnreadable:
         name, document = UNREADABLE, {}
+    uid: Any = document.get("uid", document.get("datum_id"))
     seq_num: Any = document.get("seq_num")
     offset = headers.get("offset", "")
     return Letter(
@@ -179,7 +180,7 @@ def _letter(message: Message) -> Letter:
         reason=headers.get("reason", ""),
         name=name,
         run=(message.key() or b"").decode(errors="replace"),
-        uid=str(document.get("uid") or document.get("datum_id") or "") if name != UNREADABLE else "",
+        uid=uid if isinstance(uid, str) else "",
         seq_num=seq_num if isinstance(seq_num, int) else None,
         offset=int(offset) if offset.isdigit() else -1,
     )

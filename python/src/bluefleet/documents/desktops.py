@@ -53,7 +53,11 @@ class Herald(threading.Thread):
         self.join(timeout=WITHIN + 1)
 
     def _tell(self, producer: Producer) -> None:
-        told = Told.of_forwarder(self._status(), ended=self._ended.is_set())
+        ended = self._ended.is_set()
+        try:
+            told = Told.of_forwarder(self._status(), ended=ended)
+        except Exception as error:  # noqa: BLE001 - falling silent would hide why
+            told = Told(waiting=None, problems=[f"it can't say how it is: {error!r}"], ended=ended)
         try:
             producer.produce(self._settings.status_topic, value=told.model_dump_json().encode(), key=self._desktop)
             producer.poll(0)

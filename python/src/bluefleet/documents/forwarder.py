@@ -96,7 +96,7 @@ class Forwarder:
             for path in self._settings.spools():
                 try:
                     self._look_after(path)
-                except (DocumentError, sqlite3.Error) as error:
+                except (DocumentError, sqlite3.Error, OSError) as error:
                     logger.error("%s: %s", self._name(path), error)
             self._looked_at = time.monotonic()
             self._stopping.wait(LOOK_EVERY)
@@ -228,10 +228,11 @@ class Forwarder:
                 usage = measure(connection, path, self._settings.spool_limit_bytes)
                 end = spool_store.delivered_end(connection)
                 open_runs = [run.run for run in spool_store.runs(connection, "stop_seq IS NULL")]
-        except (DocumentError, sqlite3.Error) as error:
+            alive = WriterLock.is_held(path.with_suffix(".lock"))
+        except (DocumentError, sqlite3.Error, OSError) as error:
             return {"backlog": None, "refused": 0, "delivered_end": 0, "trouble": str(error)}
         return {
-            "alive": WriterLock.is_held(path.with_suffix(".lock")),
+            "alive": alive,
             "backlog": waiting.documents,
             "oldest_age": round(waiting.oldest_age, 3),
             "delivered_at": lane.delivered_at if lane else 0.0,

@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bluefleet.documents import spool_store
-from bluefleet.documents.errors import DocumentError, Unavailable
+from bluefleet.documents.errors import DocumentError, SpoolFailed, Unavailable
 from bluefleet.documents.kafka import end_of_topic, ensure_topics, idempotent_producer
 from bluefleet.documents.lost_deliveries import unmark_lost
 from bluefleet.documents.settings import ForwarderSettings, Settings
@@ -59,7 +59,10 @@ class Lane(threading.Thread):
     def _deliver_until_trouble(self) -> None:
         if self._settings.makes_topics:
             ensure_topics(self._settings, retention_bytes=self._settings.kafka_retention_bytes)
-        unmark_lost(self._settings.spools(), end_of_topic, self._settings)
+        fault = unmark_lost(self._settings.spools(), end_of_topic, self._settings).get(self._path)
+        if fault is not None:
+            # What Kafka lost of it would stay marked, and go unnoticed once the topic has grown again.
+            raise SpoolFailed(fault)
         connection = spool_store.connect(self._path)
         delivery = Delivery(self._settings, self._stopping)
         try:

@@ -103,7 +103,7 @@ class MongoSink:
             try:
                 for kind, document in list(_checked(received.name, received.document)):
                     rows[COLLECTIONS[kind]].append((received.offset, plain(document)))
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
                 rejected.append(Rejected(received.offset, f"not a {received.name!r} document: {error!r}"))
         for collection in COLLECTIONS.values():
             if rows[collection]:
@@ -148,7 +148,7 @@ class MongoSink:
             raise Unavailable(f"Mongo at {self._uri}: {error}") from error
         except PyMongoError as error:
             raise Refusing(f"Mongo at {self._uri} refused {collection}: {error}") from error
-        except (InvalidDocument, OverflowError, TypeError, ValueError) as error:
+        except (InvalidDocument, OverflowError, TypeError, ValueError, RecursionError) as error:
             raise Poison(f"no BSON document for {collection}: {error}") from error
 
     def _insert_unless_there(self, collection: str, rows: list[Row]) -> list[Rejected]:

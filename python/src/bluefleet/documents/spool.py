@@ -78,7 +78,7 @@ class Spool:
         self._waits_for = ""
         self._usage = self._measure()
         self._measured = time.monotonic()
-        self._thread = threading.Thread(target=self._commit_until_closed, name=f"spool-{writer}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"spool-{writer}", daemon=True)
         self._thread.start()
         # A process that ends without closing its spool has documents of the last milliseconds in memory.
         atexit.register(self.close)
@@ -146,6 +146,12 @@ class Spool:
             raise SpoolFailed(
                 f"{self.path} was opened by process {self._owner}; a forked child needs a spool of its own"
             )
+
+    def _work(self) -> None:
+        try:
+            self._commit_until_closed()
+        except Exception as error:  # noqa: BLE001 - whatever ends this thread, nothing more may be taken in its place
+            self._fail(error)
 
     def _commit_until_closed(self) -> None:
         synced_at = time.monotonic()

@@ -85,8 +85,8 @@ class WriterLock:
 def _read(descriptor: int) -> dict[str, Any]:
     try:
         facts: Any = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
-    except json.JSONDecodeError:
-        # The holder died while it wrote its name.
+    except ValueError:
+        # The holder died while it wrote its name, or somebody else wrote there.
         return {}
     return cast("dict[str, Any]", facts) if isinstance(facts, dict) else {}
 
@@ -94,5 +94,8 @@ def _read(descriptor: int) -> dict[str, Any]:
 def _describe(facts: dict[str, Any]) -> str:
     if not facts:
         return "an unknown process"
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts.get("since", 0)))
+    try:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(facts["since"]))
+    except (LookupError, TypeError, ValueError, OverflowError, OSError):
+        since = "an unknown time"
     return f"process {facts.get('pid', '?')} on {facts.get('host', '?')} (since {since})"

@@ -56,7 +56,7 @@ class Campaigns:
         for received in batch:
             try:
                 self._take(received, patience)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
                 self._measuring.pop(received.run, None)
                 logger.warning("%s of run %s is left out: %r", received.name, received.run, error)
         return []

@@ -131,6 +131,22 @@ def test_a_recommender_is_told_the_mean_of_every_number_that_was_read(desk: Desk
     assert desk.memory.told["one", 0] == Told({"m": 2.0}, {"det": 2.0})
 
 
+def test_an_event_that_comes_again_counts_once_and_as_it_came_last(desk: Desk) -> None:
+    start, compose_descriptor, _, compose_stop = compose_run(
+        metadata=ToRecommender().metadata("one", 0, {"m": 2.0}, ["det"], 5.0)
+    )
+    desk.send(start["uid"], "start", start)
+    descriptor, compose_event, _ = compose_descriptor(name="primary", data_keys=KEYS)
+    desk.send(start["uid"], "descriptor", descriptor)
+    for seq_num, value in ((1, 1.0), (2, 9.0), (1, 1.0), (2, 3.0)):
+        data = {"det": value, "label": "x", "frame": np.zeros(3)}
+        timestamps = dict.fromkeys(data, 0.0)
+        desk.send(start["uid"], "event", compose_event(data=data, timestamps=timestamps, seq_num=seq_num))
+    desk.send(start["uid"], "stop", compose_stop())
+    desk.memory.wait("one", 0)
+    assert desk.memory.told["one", 0].y == {"det": 2.0}
+
+
 def test_a_service_that_is_restarted_tells_the_recommender_everything_again(desk: Desk) -> None:
     told: list[tuple[Any, Any]] = []
 

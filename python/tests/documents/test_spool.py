@@ -4,8 +4,10 @@ import contextlib
 import os
 import sqlite3
 import subprocess
+import threading
 import time
 import tracemalloc
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -283,6 +285,63 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, monkeypat
     spool.flush(timeout=10)
     spool.close()
     assert [document["seq_num"] for _, document in spooled(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+@contextlib.contextmanager
+def hanging_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is stored until this ends."""
+    works = threading.Event()
+    store = spool_store.append
+
+    def hang(connection: sqlite3.Connection, entries: Iterable[Entry], *, sync: bool) -> None:
+        works.wait()
+        store(connection, entries, sync=sync)
+
+    monkeypatch.setattr(spool_store, "append", hang)
+    try:
+        yield
+    finally:
+        works.set()
+
+
+def test_a_disk_that_hangs_fills_no_memory_and_a_stop_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluefleet.documents.spool.UNSTORED_BYTES", 4000)
+    monkeypatch.setattr("bluefleet.documents.spool.STORED_WITHIN", 0.05)
+    body = codec.encode("event", {"filler": "x" * 1000})
+    taken = 0
+    with Spool(tmp_path, writer="worker") as spool:
+        with hanging_disk(monkeypatch):
+            with pytest.raises(SpoolFailed, match="the disk took more than"):
+                for taken in range(100):  # noqa: B007
+                    spool.append("run", "event", body)
+            assert 2 < taken < 6
+            spool.append("run", "stop", body)
+        spool.flush()
+        spool.append("run", "event", body)
+    assert len(spooled(tmp_path)) == taken + 2
+
+
+def test_who_appends_waits_for_a_disk_that_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluefleet.documents.spool.UNSTORED_BYTES", 1)
+    with Spool(tmp_path, writer="worker") as spool:
+        for number in range(20):
+            spool.append("run", "event", codec.encode("event", {"seq_num": number}))
+    assert [document["seq_num"] for _, document in spooled(tmp_path)] == list(range(20))
+
+
+def test_a_spool_whose_disk_hangs_lets_no_other_writer_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluefleet.documents.spool.ENDS_WITHIN", 0.05)
+    spool = Spool(tmp_path, writer="worker")
+    with hanging_disk(monkeypatch):
+        spool.append("run", "event", codec.encode("event", {}))
+        with pytest.raises(SpoolFailed, match="still at it"):
+            spool.close()
+        with pytest.raises(SpoolBusy):
+            Spool(tmp_path, writer="worker", lock_timeout=0)
+    monkeypatch.setattr("bluefleet.documents.spool.ENDS_WITHIN", 30)
+    spool.close()
+    Spool(tmp_path, writer="worker", lock_timeout=0).close()
+    assert len(spooled(tmp_path)) == 1
 
 
 def test_a_closed_spool_takes_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 `append` puts a document into memory and returns; a thread of its own commits what has come together every few
 milliseconds (safe from the process's death) and syncs the disk each second and whenever somebody asks (safe from the
-machine's). So the RunEngine never waits for a disk, but for the start and the stop of a run.
+machine's). So the RunEngine never waits for a disk, but for the start and the stop of a run, and for one that hangs.
 """
 
 import atexit
@@ -31,6 +31,11 @@ SYNC_EVERY = 1.0
 #: How long until documents that the disk did not take are tried again, and how long a spool that closes does so.
 AGAIN_AFTER = 0.5
 CLOSE_WITHIN = 10.0
+#: How much may wait in memory for the disk, for how long there may be no room for more, and how long the disk may take
+#: to store the last of it.
+UNSTORED_BYTES = 64 * 1024**2
+STORED_WITHIN = 30.0
+ENDS_WITHIN = 60.0
 #: What a disk says that may take the same thing later.
 FOR_NOW = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
 #: The same, where only the whole code tells it from a broken disk.
@@ -66,6 +71,8 @@ class Spool:
         self.path.chmod(0o660)
         self._owner = os.getpid()
         self._pending: list[Entry] = []
+        #: Bytes of what is pending and of what the thread has in hand.
+        self._unstored = 0
         self._guard = threading.Lock()
         self._wake = threading.Event()
         self._urgent = threading.Event()
@@ -74,6 +81,7 @@ class Spool:
         self._durable = 0
         self._failure: Exception | None = None
         self._closing = False
+        self._closed = False
         self._close_by = 0.0
         self._waits_for = ""
         self._usage = self._measure()
@@ -91,15 +99,22 @@ class Spool:
                 f"{self.path} holds {self._usage.bytes} bytes of {self._usage.limit}: documents are not delivered "
                 f"(bluefleet status says why), or the disk is full{self._waits_for}"
             )
-        with self._guard:
+        with self._synced:
+            roomy = name == "stop" or self._synced.wait_for(
+                lambda: self._unstored < UNSTORED_BYTES or self._failure is not None, STORED_WITHIN
+            )
+            self._check()
+            if not roomy:
+                raise self._too_slow(STORED_WITHIN)
             if self._closing:
                 raise SpoolFailed(f"{self.path} is closed")
             self._pending.append(Entry(run, name, time.time(), body, scan_id))
+            self._unstored += len(body)
             self._appended += 1
         if not self._wake.is_set():
             self._wake.set()
 
-    def flush(self, timeout: float = 30.0) -> None:
+    def flush(self, timeout: float = STORED_WITHIN) -> None:
         """Return when everything appended so far is on the disk. Raises SpoolFailed when it can't get there."""
         with self._synced:
             target = self._appended
@@ -108,17 +123,18 @@ class Spool:
             reached = self._synced.wait_for(lambda: self._durable >= target or self._failure is not None, timeout)
         self._check()
         if not reached:
-            raise SpoolFailed(
-                f"{self.path}: the disk took more than {timeout:g} s to store a document{self._waits_for}"
-            )
+            raise self._too_slow(timeout)
 
     def usage(self) -> Usage:
         """How full the spool is, at most a second old."""
         return self._usage
 
     def close(self) -> None:
-        """Store everything and let the next writer in. Runs still open are closed by whoever takes the lock next."""
-        if self._closing or self._owner != os.getpid():
+        """Store everything and let the next writer in. Runs still open are closed by whoever takes the lock next.
+
+        Raises SpoolFailed when the disk does not take it; while the disk still has it in hand, nobody else may write.
+        """
+        if self._closed or self._owner != os.getpid():
             return
         with self._guard:
             self._closing = True
@@ -126,7 +142,10 @@ class Spool:
         atexit.unregister(self.close)
         self._urgent.set()
         self._wake.set()
-        self._thread.join(timeout=60)
+        self._thread.join(timeout=ENDS_WITHIN)
+        if self._thread.is_alive():
+            raise SpoolFailed(f"{self.path}: the disk is still at it after {ENDS_WITHIN:g} s{self._waits_for}")
+        self._closed = True
         self._connection.close()
         self._lock.release()
         self._check()
@@ -171,6 +190,8 @@ class Spool:
             try:
                 if batch or sync:
                     spool_store.append(self._connection, batch, sync=sync)
+                    self._note_stored(batch)
+                    batch = []
                 if time.monotonic() - self._measured >= SYNC_EVERY or sync:
                     self._usage = self._measure()
                     self._measured = time.monotonic()
@@ -192,6 +213,14 @@ class Spool:
                     self._synced.notify_all()
             if self._closing and not self._pending:
                 return
+
+    def _note_stored(self, batch: list[Entry]) -> None:
+        with self._synced:
+            self._unstored -= sum(len(entry.body) for entry in batch)
+            self._synced.notify_all()
+
+    def _too_slow(self, seconds: float) -> SpoolFailed:
+        return SpoolFailed(f"{self.path}: the disk took more than {seconds:g} s to store a document{self._waits_for}")
 
     def _fail(self, error: Exception) -> None:
         with self._synced:

@@ -8,6 +8,7 @@ from typing import Any
 from tiled.queries import Key
 
 from bluefleet.documents.named_runs import NamedRun
+from bluefleet.documents.resolving import UID_LENGTH
 from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.tiled_access import PROBE, child, translated
 
@@ -28,6 +29,9 @@ def nodes_named(client: Any, reference: RunReference) -> list[Any]:
     exact = child(client, reference.uid)
     if exact is not None:
         return [exact]
+    if len(reference.uid) == UID_LENGTH:
+        # The beginning of nothing longer; the catalogue may be large.
+        return []
     return [child(client, key) for key in client if key.startswith(reference.uid) and not key.startswith(PROBE)]
 
 

@@ -1,6 +1,7 @@
 """What a run of a campaign read: the numbers of its stream `primary`, gathered from its documents."""
 
 import numbers
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,8 @@ class Readings:
 
     def __init__(self) -> None:
         self._descriptors: set[str] = set()
-        self._values: dict[str, list[float]] = {}
+        #: By descriptor and number: an event comes again after a restart, and otherwise when it was taken again.
+        self._events: dict[tuple[str, int], dict[str, float]] = {}
 
     def take(self, name: str, document: Document) -> None:
         """One of its documents."""
@@ -25,13 +27,16 @@ class Readings:
             self._descriptors.add(document["uid"])
         elif name in {"event", "event_page"} and document["descriptor"] in self._descriptors:
             for _, event in singles(name, document):
-                self._add(event["data"])
+                self._events[event["descriptor"], event["seq_num"]] = _numbers(event["data"])
 
     def means(self) -> dict[str, float]:
         """Every number that was read, by field; empty when there was no event."""
-        return {field: float(np.mean(values)) for field, values in self._values.items()}
+        values: dict[str, list[float]] = defaultdict(list)
+        for event in self._events.values():
+            for field, value in event.items():
+                values[field].append(value)
+        return {field: float(np.mean(found)) for field, found in values.items()}
 
-    def _add(self, data: Mapping[str, Any]) -> None:
-        for field, value in data.items():
-            if isinstance(value, numbers.Real):
-                self._values.setdefault(field, []).append(float(value))
+
+def _numbers(data: Mapping[str, Any]) -> dict[str, float]:
+    return {field: float(value) for field, value in data.items() if isinstance(value, numbers.Real)}

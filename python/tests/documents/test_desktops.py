@@ -49,7 +49,7 @@ def test_a_forwarder_that_cannot_say_how_it_is_tells_that() -> None:
     told: list[Told] = []
     herald = Herald(Settings(), "office", status)
     producer = SimpleNamespace(
-        produce=lambda _, value, key: told.append(Told.model_validate_json(value)), poll=lambda _: None
+        produce=lambda _, value, **__: told.append(Told.model_validate_json(value)), poll=lambda _: None
     )
     herald._tell(producer)  # pyright: ignore[reportArgumentType] - as much of a producer as is used
     assert told == [Told(waiting=None, problems=["it can't say how it is: OSError('no disk')"])]

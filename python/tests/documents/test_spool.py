@@ -308,12 +308,16 @@ def test_a_disk_that_hangs_fills_no_memory_and_a_stop_is_taken(tmp_path: Path, m
     monkeypatch.setattr("bluefleet.documents.spool.UNSTORED_BYTES", 4000)
     monkeypatch.setattr("bluefleet.documents.spool.STORED_WITHIN", 0.05)
     body = codec.encode("event", {"filler": "x" * 1000})
-    taken = 0
     with Spool(tmp_path, writer="worker") as spool:
+
+        def append_until_refused() -> None:
+            for _ in range(100):
+                spool.append("run", "event", body)
+
         with hanging_disk(monkeypatch):
             with pytest.raises(SpoolFailed, match="the disk took more than"):
-                for taken in range(100):  # noqa: B007
-                    spool.append("run", "event", body)
+                append_until_refused()
+            taken = spool._appended
             assert 2 < taken < 6
             spool.append("run", "stop", body)
         spool.flush()

@@ -55,7 +55,7 @@ def service() -> Iterator[SinkService]:
 
 
 def receive(service: SinkService, *offsets: int, body: bytes = codec.encode("start", {"uid": "run"})) -> None:
-    known = {"value": lambda: body, "key": lambda: b"run", "timestamp": lambda: (1, 1700000000000)}
+    known = {"value": lambda: body, "key": lambda: b"run", "timestamp": lambda: (1, 1700000000000), "headers": list}
     messages = [SimpleNamespace(offset=lambda at=at: at, **known) for at in offsets]
     service._handle(messages)  # pyright: ignore[reportArgumentType] - as much of a message as is asked for
 

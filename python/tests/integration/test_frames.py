@@ -13,7 +13,7 @@ from test_replay import letters, replay
 
 from bluefleet.documents import Publisher, Spool
 from bluefleet.documents.codec import encode
-from bluefleet.documents.kafka import client_settings
+from bluefleet.documents.kafka import ALONE, client_settings
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -23,11 +23,11 @@ OF_FRAMES = {"resource", "datum", "stream_resource", "stream_datum"}
 CAMERAS = ("camera", "stream_camera")
 
 
-def send(stack: Stack, documents: Documents) -> None:
-    """Put documents into Kafka as a replay does, and wait until both sinks have come by."""
+def send(stack: Stack, documents: Documents, uid: str = "") -> None:
+    """Put documents of a run into Kafka as a replay does, and wait until both sinks have come by."""
     ends: list[int] = []
     producer = Producer(client_settings(stack.internal))
-    uid = documents[0][1].get("uid", "") if documents[0][0] == "start" else documents[0][1].get("run", "")
+    uid = uid or documents[0][1]["uid"]
     for document in documents:
         producer.produce(
             f"{SITE}.bluesky.documents",
@@ -95,11 +95,44 @@ def test_frames_alone_do_not_find_their_place_and_that_is_said(stack: Stack) -> 
     frames = [item for item in documents if item[0] in {"stream_resource", "stream_datum"}][:3]
     producer = Producer(client_settings(stack.internal))
     for item in frames:
-        producer.produce(f"{SITE}.bluesky.documents", value=encode(*item), key=uid.encode())
+        producer.produce(f"{SITE}.bluesky.documents", value=encode(*item), key=uid.encode(), headers={ALONE: "yes"})
     producer.flush(10)
-    letter = wait_for(lambda: (found := letters(stack, uid)) and found[0], "a dead letter")
-    assert (letter.sink, letter.name) == ("tiled-sink", "stream_datum")
-    assert f"documents replay {uid}" in letter.reason
+    refused = wait_for(lambda: len(found := letters(stack, uid)) == 2 and found, "two dead letters")
+    assert {(letter.sink, letter.name) for letter in refused} == {("tiled-sink", "stream_datum")}
+    assert f"documents replay {uid}" in refused[0].reason
+    replay(stack, "dead/replay", {"numbers": [letter.number for letter in refused]})
+    back = letters(stack, uid)
+    assert [letter.uid for letter in back] == [letter.uid for letter in refused]
+    assert back[0].number > refused[1].number
+    assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
+
+
+def test_a_sink_that_reads_the_end_of_a_run_again_refuses_nothing(stack: Stack) -> None:
+    ended, open_run = every_kind(pages=False, scan_id=56), every_kind(pages=False, scan_id=57)
+    ended_uid, open_uid = (documents[0][1]["uid"] for documents in (ended, open_run))
+    begin = ask(stack, "tiled-sink")["position"]
+    send(stack, ended[:50])
+    send(stack, open_run[:30])
+    send(stack, ended[50:], ended_uid)
+    # It begins again at the start of the run that is open, behind that of the one that has ended.
+    wait_for(lambda: ask(stack, "tiled-sink")["committed"] == begin + 50, "the start of the open run is committed")
+    stack.restart("tiled-sink")
+    send(stack, open_run[30:], open_uid)
+    assert letters(stack, ended_uid) == letters(stack, open_uid) == []
+    for uid in (ended_uid, open_uid):
+        verdict = stack.verify(uid)
+        assert verdict.equal, verdict.differences
+        assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
+
+
+def test_documents_that_are_delivered_again_after_the_end_change_nothing(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=58)
+    uid = publish(stack, documents)
+    before = stack.verify(uid)
+    assert before.equal, before.differences
+    send(stack, documents[-20:], uid)
+    assert letters(stack, uid) == []
+    assert stack.verify(uid).places["tiled"] == before.places["tiled"]
     assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
 
 

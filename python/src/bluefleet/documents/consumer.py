@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from bluefleet.documents import codec
 from bluefleet.documents.codec import Document
 from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
-from bluefleet.documents.kafka import DEADLINE, DeadLetters, client_settings
+from bluefleet.documents.kafka import ALONE, DEADLINE, DeadLetters, client_settings
 from bluefleet.documents.named_runs import NamedRun, NamedRuns
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
@@ -49,6 +49,8 @@ class Received:
     run: str
     name: str
     document: Document
+    #: Whether somebody sent it again by itself, without the rest of its run.
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,9 @@ class SinkService:
             except DocumentUnreadable as error:
                 rejected.append(Rejected(offset, str(error)))
             else:
-                batch.append(Received(offset, (message.key() or b"").decode(errors="replace"), name, document))
+                run = (message.key() or b"").decode(errors="replace")
+                alone = any(key == ALONE for key, _ in message.headers() or [])
+                batch.append(Received(offset, run, name, document, alone))
         self._in_hand_since = messages[0].timestamp()[1] / 1000
         rejected += self._sink.write(batch, self._patience)
         self._bury(messages, rejected)

@@ -23,6 +23,8 @@ from bluefleet.documents.settings import Settings, read_secret
 
 logger = logging.getLogger(__name__)
 
+#: The header of a document that somebody has sent again by itself, without the rest of its run.
+ALONE = "alone"
 #: A document at its limit, its envelope and the headers of a dead letter fit.
 MAX_MESSAGE_BYTES = DEFAULT_LIMIT + 1024**2
 DEADLINE = 10.0

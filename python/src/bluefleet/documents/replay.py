@@ -114,7 +114,7 @@ class Replay:
                 [n for seq, offset, _ in reports if offset is not None for n in copies[seq]], "replayed"
             )
 
-        resend(self._settings, (spooled for spooled, _ in by_place.values()), note)
+        resend(self._settings, (spooled for spooled, _ in by_place.values()), note, alone=True)
 
     def _find(self, reference: str) -> tuple[Path | None, str]:
         """The run's spool and uid; no spool where its beginning is in Kafka at most. Raises RunNotFound."""

@@ -12,8 +12,13 @@ from bluefleet.documents.spool_store import Spooled
 WAITS = 3
 
 
-def resend(settings: Settings, documents: Iterable[Spooled], note: Callable[[list[Report]], None]) -> None:
-    """Send them in order, a batch at a time; `note` hears of each batch that Kafka has. Raises Unavailable."""
+def resend(
+    settings: Settings, documents: Iterable[Spooled], note: Callable[[list[Report]], None], *, alone: bool = False
+) -> None:
+    """Send them in order, a batch at a time; `note` hears of each batch that Kafka has. Raises Unavailable.
+
+    `alone` marks documents that come without the rest of their runs.
+    """
     giving_up = threading.Event()
     silences: list[str] = []
 
@@ -22,7 +27,7 @@ def resend(settings: Settings, documents: Iterable[Spooled], note: Callable[[lis
         if len(silences) >= WAITS:
             giving_up.set()
 
-    delivery = Delivery(settings, giving_up)
+    delivery = Delivery(settings, giving_up, alone=alone)
     try:
         for batch in _batches(documents):
             reports, failure = delivery.send(batch, waits)

@@ -41,6 +41,8 @@ class RunRecorder(_RunWriter):
         self._stored_frames: dict[str, int] = {}
         #: Offset of the document that is being taken.
         self.offset = 0
+        #: Whether it was sent again by itself.
+        self.alone = False
         #: Whether the run's stop was stored before: it is sent again, for what was missing then.
         self.closed = False
         #: Whether its beginning was read from Tiled and not from Kafka.
@@ -90,6 +92,9 @@ class RunRecorder(_RunWriter):
 
     def stream_datum(self, doc: Any) -> None:
         """Kept until `flush`. Raises Poison where it is not known which frames come before these."""
+        if self.recalled and self.closed and not self.alone:
+            # Delivered once more: they came before the run's stop, which is stored.
+            return
         if self.recalled:
             run = "" if self.root_node is None else self.root_node.item["id"]
             raise Poison(f"frames find their place among all of their run: `bluefleet documents replay {run}` sends it")
@@ -220,7 +225,7 @@ class OpenRun:
         """One document. Raises Poison for one that can't be stored."""
         if self.ended and received.name == "stop":
             return
-        self.recorder.offset = received.offset
+        self.recorder.offset, self.recorder.alone = received.offset, received.alone
         with translated(self.recorder.client.uri):
             if not self._seen.before(received.name, received.document):
                 getattr(self._normalizer, received.name)(received.document)

@@ -12,9 +12,9 @@ from documents_of_runs import Documents, make_run, uid_of
 from bluefleet.documents.canonical import canonical
 from bluefleet.documents.codec import plain
 from bluefleet.documents.digest import Digester, ranges
+from bluefleet.documents.known_events import KnownEvents
 from bluefleet.documents.pages import singles
 from bluefleet.documents.run_digest import RunDigest
-from bluefleet.documents.seq_nums import SeqNums
 
 
 def summed(documents: Documents) -> RunDigest:
@@ -109,12 +109,21 @@ def test_ranges_are_short() -> None:
     assert ranges([1, 2, 3, 3, 5, 7, 8]) == "1-3,5,7-8"
 
 
-def test_sequence_numbers_in_order_take_no_room() -> None:
-    numbers = SeqNums(range(1, 100_001))
-    numbers.add([100_003])
-    assert len(numbers) == 100_001
-    assert 100_000 in numbers
-    assert 100_002 not in numbers
-    assert 0 not in numbers
-    numbers.add([100_001, 100_002])
-    assert len(numbers._beyond) == 0
+def test_known_events_in_order_take_little_room() -> None:
+    events = KnownEvents((number, number / 7) for number in range(1, 100_001))
+    events.add([(100_000, 100_000 / 7), (100_002, 1.0)])
+    assert len(events) == 100_001
+    assert (100_000, 100_000 / 7) in events
+    assert (100_001, 1.0) not in events
+    assert (0, 0.0) not in events
+    assert len(events._others) == 1
+
+
+def test_an_event_taken_again_is_another_one_and_one_that_comes_again_is_not() -> None:
+    events = KnownEvents([(1, 1.0), (2, 2.0)])
+    assert (2, 2.5) not in events
+    for _ in range(2):
+        events.add([(2, 2.5), (3, 3.0), (2, 2.0)])
+        assert len(events) == 4
+    assert (2, 2.0) in events
+    assert (2, 2.5) in events

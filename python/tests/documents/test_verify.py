@@ -86,6 +86,15 @@ def test_doubled_events_are_named(answering: Answers) -> None:
     assert verdict.differences == ["tiled: stream primary: events 3, 4 are there more than once"]
 
 
+def test_events_taken_again_after_a_pause_are_expected_everywhere(answering: Answers) -> None:
+    again = RUN[4][1] | {"uid": "taken again", "time": RUN[4][1]["time"] + 9.0}
+    paused = summed([*RUN[:5], ("event", again), *RUN[5:]])
+    assert paused.streams["primary"].doubled == [3]
+    assert verifier(answering(spool=paused, kafka=paused, mongo=paused, tiled=paused)).verify("-1").equal
+    verdict = verifier(answering(spool=paused, kafka=paused, mongo=paused, tiled=summed(RUN))).verify("-1")
+    assert "tiled: stream primary: events 3 are not there as often as in spool" in verdict.differences
+
+
 def test_a_database_without_the_run_differs_and_a_spool_that_forgot_it_does_not(
     answering: Answers,
 ) -> None:

@@ -1,6 +1,7 @@
 """The document path with a real Kafka, Mongo and Tiled: what a RunEngine emits is in both databases, once and unchanged."""
 
 import contextlib
+import itertools
 import json
 import subprocess
 import threading
@@ -11,12 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
 import numpy as np
 import pytest
+from bluesky import RunEngine
+from bluesky.utils import RunEngineInterrupted
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from document_stack import API_KEY, SITE, SOURCE, Stack, docker, wait_for
 from event_model import compose_run, pack_event_page
+from ophyd.sim import SynSignal
 
 from bluefleet.documents import Publisher, Spool
 from bluefleet.documents.codec import decode, encode
@@ -247,6 +253,34 @@ def every_kind(*, pages: bool, scan_id: int, whole: bool = False) -> list[tuple[
     return [*documents, ("stop", run.compose_stop())]
 
 
+def paused_in_the_middle(*, scan_id: int) -> list[tuple[str, dict[str, Any]]]:
+    """A run of four points that pauses after its second one, which a RunEngine takes again when it goes on."""
+    taken = itertools.count(1)
+    count = SynSignal(name="count", func=lambda: next(taken), labels={"detectors"})
+    spectrum = SynSignal(name="spectrum", func=lambda: np.full(50, float(count.get())))
+
+    @bpp.run_decorator(md={"scan_id": scan_id})
+    def plan() -> Any:
+        for point in range(4):
+            yield from bps.checkpoint()
+            yield from bps.trigger(count, wait=True)
+            yield from bps.trigger(spectrum, wait=True)
+            yield from bps.create(name="primary")
+            yield from bps.read(count)
+            yield from bps.read(spectrum)
+            yield from bps.save()
+            if point == 1:
+                yield from bps.pause()
+
+    documents: list[tuple[str, dict[str, Any]]] = []
+    engine = RunEngine()
+    engine.subscribe(lambda name, document: documents.append((name, document)))
+    with pytest.raises(RunEngineInterrupted):
+        engine(plan())
+    engine.resume()
+    return documents
+
+
 def test_a_site_where_nothing_was_written_yet_is_well(stack: Stack) -> None:
     for service in ("forwarder", "mongo-sink", "tiled-sink"):
         wait_for(lambda at=service: ask(stack, at)["ok"], f"{service} is well", 30)
@@ -286,6 +320,23 @@ def test_every_kind_of_document_and_value_arrives(stack: Stack, pages: bool) -> 
     held = verdict.places["tiled"]
     assert held is not None
     assert held.streams["primary"].external == ["camera", "stream_camera"]
+
+
+def test_events_that_were_taken_again_after_a_pause_arrive_beside_the_first_ones(stack: Stack) -> None:
+    documents = paused_in_the_middle(scan_id=15)
+    assert [document["seq_num"] for name, document in documents if name == "event"] == [1, 2, 2, 3, 4]
+    uid = publish(stack, documents)
+    verdict = stack.verify(uid)
+    assert verdict.equal, verdict.differences
+    for place in ("mongo", "tiled"):
+        held = verdict.places[place]
+        assert held is not None
+        assert (held.streams["primary"].events, held.streams["primary"].doubled) == (5, [2])
+    table = tiled(stack, f"table/full/runs/{uid}/primary/internal?format=application/json")
+    assert table["seq_num"] == [1, 2, 2, 3, 4]
+    spectra = tiled(stack, f"array/full/runs/{uid}/primary/spectrum?format=application/json")
+    taken = [document["data"]["count"] for name, document in documents if name == "event"]
+    assert [spectrum[0] for spectrum in spectra] == table["count"] == taken
 
 
 def test_the_layout_in_tiled_is_that_of_tiledwriter(stack: Stack, images: dict[str, str], tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from tiled.structures.core import Spec
 from bluefleet.documents.codec import Document
 from bluefleet.documents.consumer import Received, Rejected
 from bluefleet.documents.errors import Poison
+from bluefleet.documents.known_events import KnownEvents
 from bluefleet.documents.patience import Patience
-from bluefleet.documents.seq_nums import SeqNums
 from bluefleet.documents.tiled_access import child, plain, probe, translated
 from bluefleet.documents.tiled_stream import StreamRows
 
@@ -242,17 +242,18 @@ class Seen:
 
     def __init__(self) -> None:
         self._uids: set[str] = set()
-        self._events: dict[str, SeqNums] = defaultdict(SeqNums)
+        self._events: dict[str, KnownEvents] = defaultdict(KnownEvents)
         self._stream_of: dict[str, str] = {}
 
     def before(self, name: str, document: Document) -> bool:
         """Whether this one came before; from now on it has."""
         if name in {"event", "event_page"}:
-            numbers = [document["seq_num"]] if name == "event" else document["seq_num"]
+            numbers, times = document["seq_num"], document["time"]
+            taken = [(numbers, times)] if name == "event" else list(zip(numbers, times, strict=True))
             descriptor: str = document["descriptor"]
             events = self._events[self._stream_of.get(descriptor, descriptor)]
-            known = all(number in events for number in numbers)
-            events.add(numbers)
+            known = all(event in events for event in taken)
+            events.add(taken)
             return known
         if name == "descriptor":
             self._stream_of[document["uid"]] = document["name"]

@@ -3,7 +3,7 @@
 `python -m bluefleet.documents.tiled_sink`
 
 The offset it commits is never beyond the start of the oldest open run: after a restart it reads those runs again,
-which rebuilds what it must know of them, and skips, per stream, the sequence numbers that Tiled already has.
+which rebuilds what it must know of them, and skips, per stream, the events that Tiled already has.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """One stream's events in Tiled: rows of an SQL table, large arrays beside it as zarr; the layout is TiledWriter's.
 
 Appending is not idempotent, and an append whose answer is lost may have happened. So before the first append, and
-after each that did not succeed, the stored sequence numbers are read, and only what is missing goes out. Arrays are
-written before the rows they belong to and at those rows' place: written twice they are the same.
+after each that did not succeed, the stored sequence numbers and times are read, and only what is missing goes out.
+Arrays are written before the rows they belong to and at those rows' place: written twice they are the same.
 """
 
 # Tiled, pyarrow and their plugins are untyped, and installed in the data image only.
@@ -19,8 +19,8 @@ from bluesky_tiled_plugins.writing.tiled_writer import MAX_ARRAY_SIZE, MAX_TABLE
 
 from bluefleet.documents.consumer import Rejected
 from bluefleet.documents.errors import Poison, Refusing, Unavailable
+from bluefleet.documents.known_events import Event, KnownEvents
 from bluefleet.documents.patience import Patience
-from bluefleet.documents.seq_nums import SeqNums
 from bluefleet.documents.tiled_access import children, probe, read_table, translated
 from bluefleet.documents.tiled_columns import Widen, first_table, next_table
 
@@ -38,8 +38,8 @@ class StreamRows:
         self._access_tags = access_tags
         self._array_keys = _array_keys(data_keys)
         self._dims: dict[int, str] = {}
-        self._pending: dict[int, Pending] = {}
-        self._stored = SeqNums()
+        self._pending: dict[Event, Pending] = {}
+        self._stored = KnownEvents()
         self._tables: dict[str, Any] = {}
         self._arrays: dict[str, Any] = {}
         #: For people who read the run: where its arrays went (TiledWriter's words).
@@ -51,7 +51,7 @@ class StreamRows:
 
     def add(self, offset: int, row: Row) -> None:
         """Take an event."""
-        self._pending.setdefault(row["seq_num"], (offset, row))
+        self._pending.setdefault(_event(row), (offset, row))
 
     def flush(self, patience: Patience) -> list[Rejected]:
         """Everything that can be stored is stored when this returns."""
@@ -80,24 +80,26 @@ class StreamRows:
                 self._look()
             if self._taken_out is not None:
                 self._put_in_again(self._taken_out)
-            rows = [row for row in rows if row["seq_num"] not in self._stored]
+            rows = [row for row in rows if _event(row) not in self._stored]
             if not rows:
                 return
             self._sure = False
             in_arrays = self._write_arrays(rows)
             self._write_tables([{key: row[key] for key in row if key not in in_arrays} for row in rows])
-            self._stored.add(row["seq_num"] for row in rows)
+            self._stored.add(_event(row) for row in rows)
             self._sure = True
 
     def _look(self) -> None:
         found = children(self._node)
         self._tables = {key: node for key, node in found.items() if _is_internal_table(key, node)}
         self._arrays = {key: found[key] for key in self._array_keys if key in found}
-        self._stored = SeqNums()
-        for table in self._tables.values():
-            if "seq_num" in table.structure().columns:
-                self._stored.add(read_table(table, ["seq_num"])["seq_num"].to_pylist())
+        self._stored = KnownEvents(zip(self._column("seq_num"), self._column("time"), strict=False))
         self._sure = True
+
+    def _column(self, name: str) -> list[Any]:
+        """All stored values; of a table in parts, one may be ahead of that with the sequence numbers."""
+        holding = [table for table in self._tables.values() if name in table.structure().columns]
+        return [value for table in holding for value in read_table(table, [name])[name].to_pylist()]
 
     def _write_arrays(self, rows: list[Row]) -> set[str]:
         """Write the large arrays; the keys that are now outside the table."""
@@ -188,15 +190,19 @@ class StreamRows:
         for key in list(self._tables):
             self._node.delete_contents(key, recursive=True, external_only=False)
             del self._tables[key]
-        self._stored = SeqNums()
+        self._stored = KnownEvents()
         try:
             with translated(self._node.uri):
                 self._create(rows)
         except (Poison, Refusing) as error:
             # Not the fault of the document in hand, and the rows before it are nowhere but here.
             raise Unavailable(f"Tiled at {self._node.uri}: rows taken out can't be put in again: {error}") from error
-        self._stored.add(rows["seq_num"].to_pylist())
+        self._stored.add(zip(rows["seq_num"].to_pylist(), rows["time"].to_pylist(), strict=True))
         self._taken_out = None
+
+
+def _event(row: Row) -> Event:
+    return row["seq_num"], row["time"]
 
 
 def _is_internal_table(key: str, node: Any) -> bool:

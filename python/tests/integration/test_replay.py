@@ -3,20 +3,84 @@
 import contextlib
 import sqlite3
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pymongo
 import pytest
 from confluent_kafka import Producer
 from document_stack import API_KEY, SITE, Stack, docker, wait_for
-from test_document_path import ask, every_kind, publish
+from test_document_path import ask, every_kind, publish, tiled, with_tiled_client
 
 from bluefleet.documents.ask import Asker, Place
 from bluefleet.documents.backlog import Backlog, ask_backlog
 from bluefleet.documents.codec import encode
+from bluefleet.documents.digest import Digester
 from bluefleet.documents.errors import NotFound, Unavailable
 from bluefleet.documents.kafka import client_settings
 from bluefleet.documents.replay_report import Letter, Letters, Replayed
+from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.verify import differing
+
+REFUSED_ONCE = """
+import sys, threading
+import httpx
+from bluesky_tiled_plugins.writing.tiled_writer import _RunWriter
+from tiled.client.dataframe import DataFrameClient
+from bluefleet.documents import codec
+from bluefleet.documents.consumer import Received
+from bluefleet.documents.patience import Patience
+from bluefleet.documents.settings import TiledSettings
+from bluefleet.documents.tiled_run import RunRecorder
+from bluefleet.documents.tiled_sink import TiledSink
+
+append, register = DataFrameClient.append_partition, _RunWriter._update_data_source_for_node
+refused = int(sys.argv[1])
+
+def refuse(uri):
+    request = httpx.Request("PATCH", uri)
+    raise httpx.HTTPStatusError("unprocessable", request=request, response=httpx.Response(422, request=request))
+
+def append_but_one(self, partition, rows):
+    return refuse(self.uri) if refused in rows["seq_num"].to_pylist() else append(self, partition, rows)
+
+def register_but_one(self, node, source, patch):
+    return refuse(node.uri) if patch.offset[0] == refused - 1 else register(self, node, source, patch)
+
+documents = [codec.decode(bytes.fromhex(line.strip())) for line in open("/documents")]
+run = documents[0][1]["uid"]
+batch = [Received(offset, run, *document) for offset, document in enumerate(documents)]
+letters = [
+    each for each in batch
+    if each.document.get("seq_num") == refused or each.document.get("indices", {}).get("stop") == refused
+]
+offsets = {each.offset for each in letters}
+sink = TiledSink(TiledSettings.from_environment())
+sink.prepare()
+patience = Patience(threading.Event())
+
+make = RunRecorder._find_or_make_stream
+RunRecorder._find_or_make_stream = lambda self, name, doc: refuse(self.client.uri)
+assert [each.offset for each in sink.write(batch[:2], patience)] == [1], "the descriptor"
+RunRecorder._find_or_make_stream = make
+assert sink.write(batch[1:2], patience) == []
+
+if "--unfit" in sys.argv:
+    unfit = [each for each in letters if each.name == "event"]
+    for some in (batch[2:-1], unfit, unfit):
+        assert [each.offset for each in sink.write(some, patience)] == [unfit[0].offset]
+    assert sink.write(batch[-1:], patience) == []
+    sys.exit()
+
+DataFrameClient.append_partition, _RunWriter._update_data_source_for_node = append_but_one, register_but_one
+for some in (batch[2:-1], letters):
+    assert {each.offset for each in sink.write(some, patience)} == offsets
+DataFrameClient.append_partition, _RunWriter._update_data_source_for_node = append, register
+for _ in range(2):
+    assert sink.write(letters, patience) == []
+assert sink.write(batch[-1:], patience) == []
+print(sink.holds(run).model_dump_json())
+"""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -143,6 +207,38 @@ def test_dead_letters_are_shown_sent_again_and_put_away(stack: Stack) -> None:
     # Nobody has to remember: it is in the topic.
     stack.restart("forwarder")
     assert wait_for(lambda: letters(stack, uid) == [] or None, "the same after a restart") is True
+
+
+@pytest.mark.parametrize("refused", [5, 40])
+def test_a_letter_that_is_sent_again_while_its_run_is_open_is_stored(
+    stack: Stack, images: dict[str, str], tmp_path: Path, refused: int
+) -> None:
+    documents = every_kind(pages=False, scan_id=26, whole=True)
+    digester = Digester(documents[0][1]["uid"])
+    for name, document in documents:
+        digester.add(name, document)
+    file = tmp_path / "documents"
+    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
+    said = with_tiled_client(stack, images, REFUSED_ONCE, str(refused), options=("--volume", f"{file}:/documents:ro"))
+    expected, found = digester.finish(), RunDigest.model_validate_json(said.splitlines()[-1])
+    assert differing(expected, found, "the run") == []
+    stream = tiled(stack, f"search/runs/{expected.run}/primary")["data"]
+    shapes = {child["id"]: child["attributes"]["structure"].get("shape") for child in stream}
+    assert (shapes["camera"][0], shapes["stream_camera"][0]) == (40, 40)
+
+
+def test_an_event_whose_frame_is_none_is_refused_each_time_and_its_run_ends(
+    stack: Stack, images: dict[str, str], tmp_path: Path
+) -> None:
+    documents = every_kind(pages=False, scan_id=27, whole=True)
+    seventh = [document for name, document in documents if name == "datum"][6]
+    seventh["datum_kwargs"] = {"indices": {"start": "nowhere", "stop": 7}}
+    file = tmp_path / "documents"
+    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
+    options = ("--volume", f"{file}:/documents:ro")
+    with_tiled_client(stack, images, REFUSED_ONCE, "7", "--unfit", options=options)
+    held = ask(stack, "tiled-sink", f"/runs/{documents[0][1]['uid']}")
+    assert (held["exit_status"], held["streams"]["primary"]["seq_nums"]) == ("success", "1-40")
 
 
 def test_a_letter_that_is_not_there_is_said_so(stack: Stack) -> None:

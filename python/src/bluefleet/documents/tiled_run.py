@@ -20,12 +20,14 @@ from tiled.structures.core import Spec
 from bluefleet.documents.codec import Document
 from bluefleet.documents.consumer import Received, Rejected
 from bluefleet.documents.errors import Poison
-from bluefleet.documents.known_events import KnownEvents
+from bluefleet.documents.known_events import Event, KnownEvents
+from bluefleet.documents.pages import singles
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.tiled_access import child, plain, probe, translated
 from bluefleet.documents.tiled_stream import StreamRows
 
 T = TypeVar("T")
+EVENTS = {"event", "event_page"}
 
 
 class RunRecorder(_RunWriter):
@@ -39,8 +41,13 @@ class RunRecorder(_RunWriter):
         self._known_descriptors: set[str] = set()
         self._frames: list[tuple[int, dict[str, Any]]] = []
         self._stored_frames: dict[str, int] = {}
+        #: Frames that were refused, by uid, and those of them that their consolidator has counted.
+        self._refused_frames: dict[str, dict[str, Any]] = {}
+        self._counted: dict[str, Any] = {}
         #: Offset of the document that is being taken.
         self.offset = 0
+        #: How many events were taken.
+        self.events = 0
         #: Whether it was sent again by itself.
         self.alone = False
         #: Whether the run's stop was stored before: it is sent again, for what was missing then.
@@ -89,6 +96,7 @@ class RunRecorder(_RunWriter):
         row = {"seq_num": doc["seq_num"], "time": doc["time"], **doc["data"]}
         row.update({f"ts_{key}": stamp for key, stamp in doc["timestamps"].items()})
         self._streams[self._desc_nodes[doc["descriptor"]].item["id"]].add(self.offset, row)
+        self.events += 1
 
     def stream_datum(self, doc: Any) -> None:
         """Kept until `flush`. Raises Poison where it is not known which frames come before these."""
@@ -100,6 +108,11 @@ class RunRecorder(_RunWriter):
             raise Poison(f"frames find their place among all of their run: `bluefleet documents replay {run}` sends it")
         self._frames.append((self.offset, dict(doc)))
 
+    def frame_again(self, uid: str) -> None:
+        """Its document came once more: if it was refused, `flush` tries it again."""
+        if uid in self._refused_frames:
+            self._frames.append((self.offset, self._refused_frames.pop(uid)))
+
     def flush(self) -> None:
         """Everything that can be stored is stored when this returns; the rest is in `rejected`."""
         for stream in self._streams.values():
@@ -109,6 +122,7 @@ class RunRecorder(_RunWriter):
             try:
                 self._register(doc)
             except Poison as error:
+                self._refused_frames[doc["uid"]] = doc
                 self.rejected.append(Rejected(offset, str(error)))
 
     def stop(self, doc: Any) -> None:
@@ -149,14 +163,18 @@ class RunRecorder(_RunWriter):
         return existing, consolidator
 
     def _register(self, doc: dict[str, Any]) -> None:
-        """Tell Tiled of frames in a file; frames that it knows are only counted."""
+        """Tell Tiled of frames in a file; frames that it knows are only counted, and all of them once."""
         node, consolidator = self._patiently(lambda: self.get_sres_node(doc["stream_resource"], doc["descriptor"]))
         with translated(node.uri):
-            patch = consolidator.consume_stream_datum(doc)
+            patch = self._counted.pop(doc["uid"], None) or consolidator.consume_stream_datum(doc)
             source = consolidator.get_data_source()
         if _extent(source.structure, source.assets) <= self._stored_frames.get(node.uri, 0):
             return
-        self._patiently(lambda: self._update_data_source_for_node(node, source, patch))
+        try:
+            self._patiently(lambda: self._update_data_source_for_node(node, source, patch))
+        except Poison:
+            self._counted[doc["uid"]] = patch
+            raise
 
     def _find_or_make_stream(self, name: str, doc: Mapping[str, Any]) -> Any:
         root: Any = self.root_node
@@ -209,6 +227,11 @@ class OpenRun:
         self._normalizer = RunNormalizer()
         self._normalizer.subscribe(self.recorder)
         self._seen = Seen()
+        #: What was taken since the last flush, by offset, and what a flush could not store.
+        self._taken: dict[int, Received] = {}
+        self._refused: set[str] = set()
+        #: Why events were refused whose rows were kept.
+        self._half_taken: dict[str, str] = {}
 
     @property
     def ended(self) -> bool:
@@ -226,15 +249,55 @@ class OpenRun:
         if self.ended and received.name == "stop":
             return
         self.recorder.offset, self.recorder.alone = received.offset, received.alone
+        name, document = received.name, received.document
+        self._taken[received.offset] = received
         with translated(self.recorder.client.uri):
-            if not self._seen.before(received.name, received.document):
-                getattr(self._normalizer, received.name)(received.document)
+            which = identity(name, document)
+            if not self._seen.before(name, document):
+                self._take(name, document)
+            elif which in self._half_taken:
+                raise Poison(self._half_taken[which])
+            elif which in self._refused:
+                self._refused.discard(which)
+                self._take_again(name, document)
 
     def flush(self) -> list[Rejected]:
         """What came since the last time is stored; what can't be is returned."""
         self.recorder.flush()
         rejected, self.recorder.rejected = self.recorder.rejected, []
+        taken, self._taken = self._taken, {}
+        for item in rejected:
+            self._refused.add(identity(taken[item.offset].name, taken[item.offset].document))
         return rejected
+
+    def _take(self, name: str, document: Document) -> None:
+        """What did not come before, or was refused before anything of it was kept."""
+        kept = self.recorder.events
+        try:
+            with translated(self.recorder.client.uri):
+                getattr(self._normalizer, name)(document)
+        except Poison as error:
+            if self.recorder.events > kept:
+                # The normaliser has given out its frames, and would wait for their datums at the stop.
+                self._seen.note(name, document)
+                self._half_taken[identity(name, document)] = str(error)
+            raise
+        self._seen.note(name, document)
+
+    def _take_again(self, name: str, document: Document) -> None:
+        """What was refused. The normaliser has seen it, and gives out an event's frames once only."""
+        if name == "stream_datum":
+            self.recorder.frame_again(document["uid"])
+            return
+        outside = {key for key, about in self.recorder.data_keys.items() if "external" in about}
+        for _, event in singles(name, document):
+            frames = outside.intersection(event["data"]).difference(
+                key for key, filled in event.get("filled", {}).items() if filled
+            )
+            inside = {key: value for key, value in event["data"].items() if key not in frames}
+            self._normalizer.event(event | {"data": inside})
+            for key in frames:
+                self.recorder.frame_again(event["data"][key])
 
 
 class Seen:
@@ -246,21 +309,34 @@ class Seen:
         self._stream_of: dict[str, str] = {}
 
     def before(self, name: str, document: Document) -> bool:
-        """Whether this one came before; from now on it has."""
-        if name in {"event", "event_page"}:
-            numbers, times = document["seq_num"], document["time"]
-            taken = [(numbers, times)] if name == "event" else list(zip(numbers, times, strict=True))
-            descriptor: str = document["descriptor"]
-            events = self._events[self._stream_of.get(descriptor, descriptor)]
-            known = all(event in events for event in taken)
-            events.add(taken)
-            return known
+        """Whether this one came before."""
+        if name in EVENTS:
+            known = self._known_beside(document)
+            return all(event in known for event in _events(name, document))
+        return identity(name, document) in self._uids
+
+    def note(self, name: str, document: Document) -> None:
+        """This one came."""
+        if name in EVENTS:
+            self._known_beside(document).add(_events(name, document))
+            return
         if name == "descriptor":
             self._stream_of[document["uid"]] = document["name"]
-        uid: str = document["datum_id"] if name == "datum" else repr(document.get("uid") or document["datum_id"])
-        known = uid in self._uids
-        self._uids.add(uid)
-        return known
+        self._uids.add(identity(name, document))
+
+    def _known_beside(self, event: Document) -> KnownEvents:
+        descriptor: str = event["descriptor"]
+        return self._events[self._stream_of.get(descriptor, descriptor)]
+
+
+def identity(name: str, document: Document) -> str:
+    """What a document is recognised by; a page by all that it holds."""
+    return document["datum_id"] if name == "datum" else repr(document.get("uid") or document["datum_id"])
+
+
+def _events(name: str, document: Document) -> list[Event]:
+    numbers, times = document["seq_num"], document["time"]
+    return [(numbers, times)] if name == "event" else list(zip(numbers, times, strict=True))
 
 
 def _extent(structure: Any, assets: Sequence[Any]) -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import certifi
 import pytest
 import typer
 
 from bluefleet.cli._front_door import FrontDoor
+from tls_front import Authority
 
 FILES = ("bundle.crt", "queue-key", "tiled-key")
 
@@ -18,7 +18,7 @@ FILES = ("bundle.crt", "queue-key", "tiled-key")
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The files that a site's control machine has."""
-    (tmp_path / "bundle.crt").write_text(Path(certifi.where()).read_text())
+    (Authority(tmp_path / "ca", "site").folder / "site.crt").rename(tmp_path / "bundle.crt")
     (tmp_path / "queue-key").write_text("key")
     (tmp_path / "tiled-key").write_text("key")
     return tmp_path

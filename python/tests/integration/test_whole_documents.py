@@ -59,6 +59,8 @@ def arrays(documents: Documents, key: str) -> list[Any]:
 def test_every_document_comes_out_as_it_went_in(stack: Stack, pages: bool) -> None:
     documents = every_kind(pages=pages, scan_id=71)
     uid = publish(stack, documents)
+    # Which waits until all of it has arrived.
+    assert stack.verify(uid).equal
     assert [body for _, body in messages_of(stack.internal, uid)] == [encode(*document) for document in documents]
     heard = [(each.name, each.document) for each in heard_of(stack, uid)]
     assert [name for name, _ in heard] == [name for name, _ in documents]
@@ -68,7 +70,6 @@ def test_every_document_comes_out_as_it_went_in(stack: Stack, pages: bool) -> No
         pairs = list(zip(arrays(documents, key), arrays(heard, key), strict=True))
         assert len(pairs) == 40
         assert all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
-    assert stack.verify(uid).equal
     for key in ("long", "image"):
         assert stored_array(stack, uid, key) == np.stack(arrays(documents, key)).tobytes()
 

@@ -1,7 +1,7 @@
 """Starts the RE manager of the queue with this project's start-up.
 
 queueserver takes Redis' password only inside the address, which it logs when Redis is away; so it is given here to the
-client itself, from a file. Its client also gives up when Redis was restarted since it last asked: ours asks again.
+client itself, from a file. Its client also fails once when Redis was restarted since it last asked: ours looks first.
 """
 
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false

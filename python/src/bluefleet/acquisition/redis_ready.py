@@ -7,9 +7,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from redis import Redis, RedisError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import RedisError
+
+from bluefleet.acquisition.redis_client import redis_client
 
 DEADLINE = 120.0
 PAUSE = 0.5
@@ -24,17 +24,8 @@ def wait_for_redis(
     address: str, password: str | None, *, deadline: float = DEADLINE, tell: Callable[[str], None] = print
 ) -> None:
     """Return when the Redis at ``host:port`` answers. Raises RedisAway after `deadline` seconds."""
-    host, _, port = address.partition(":")
-    client = Redis(
-        host=host,
-        port=int(port or 6379),
-        password=password,
-        socket_timeout=ANSWER_SECONDS,
-        socket_connect_timeout=ANSWER_SECONDS,
-        protocol=2,
-        # Asking again is done here.
-        retry=Retry(NoBackoff(), 0),
-    )
+    # Asking again is done here.
+    client = redis_client(address, password, deadline=ANSWER_SECONDS, patient=False)
     end = time.monotonic() + deadline
     told = False
     with client:

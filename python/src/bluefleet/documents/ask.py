@@ -7,7 +7,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -74,3 +74,9 @@ def _reason(error: urllib.error.HTTPError) -> str | None:
         return str(json.loads(error.read())["error"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def in_a_row(names: Iterable[str]) -> str:
+    """As in a sentence: a, b and c."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

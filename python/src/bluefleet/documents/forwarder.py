@@ -31,7 +31,8 @@ from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
 from bluefleet.documents.named_runs import NamedRuns
 from bluefleet.documents.patience import Patience
-from bluefleet.documents.replay import UID_LENGTH, Replay
+from bluefleet.documents.replay import Replay
+from bluefleet.documents.run_reference import UID_LENGTH
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_lock import WriterLock
 from bluefleet.documents.spool_runs import find_run, named_in_spools, spool_digest

@@ -16,6 +16,7 @@ from bluefleet.documents.errors import RequestWrong, RunNotFound, Unavailable
 from bluefleet.documents.lane import Report
 from bluefleet.documents.replay_report import Letters, Replayed
 from bluefleet.documents.resend import resend
+from bluefleet.documents.run_reference import UID_LENGTH
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_runs import find_run
 from bluefleet.documents.spool_store import Spooled
@@ -23,7 +24,6 @@ from bluefleet.documents.topic_run import documents_in_topic
 
 #: Letters that one request may name: they are held in memory, and each may be of 12 MiB.
 AT_ONCE = 100
-UID_LENGTH = 36
 
 
 class Replay:

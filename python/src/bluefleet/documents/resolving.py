@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from bluefleet.documents.ask import Asker, Place
+from bluefleet.documents.ask import Asker, Place, in_a_row
 from bluefleet.documents.errors import NotFound, RunNotFound, Unavailable
 from bluefleet.documents.named_runs import NamedRun, NamedRuns, meant
-from bluefleet.documents.run_reference import RunReference
+from bluefleet.documents.run_reference import UID_LENGTH, RunReference
 
 #: Seconds that a place has to answer; Kafka may have to be read since a database was there.
 DEADLINE = 60.0
-#: A whole uid leaves nothing to find out.
-UID_LENGTH = 36
 
 
 class Resolver:
@@ -54,8 +52,7 @@ class Resolver:
             raise RunNotFound("; ".join([f"{error} in {self._names()}", *silent])) from error
 
     def _names(self) -> str:
-        *others, last = [place.name for place in (*self._indexes, *([self._topic] if self._topic else []))]
-        return f"{', '.join(others)} and {last}" if others else last
+        return in_a_row(place.name for place in (*self._indexes, *([self._topic] if self._topic else [])))
 
     def _ask(self, place: Place, what: str) -> NamedRuns:
         try:

@@ -8,6 +8,8 @@ from bluefleet.documents.errors import RunNotFound
 
 #: Shorter than this, a string of digits is a scan id; uids are written in lower case with hyphens.
 SCAN_ID_DIGITS = 7
+#: A whole uid leaves nothing to find out.
+UID_LENGTH = 36
 
 
 @dataclass(frozen=True)

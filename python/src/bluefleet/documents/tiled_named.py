@@ -8,8 +8,7 @@ from typing import Any
 from tiled.queries import Key
 
 from bluefleet.documents.named_runs import NamedRun
-from bluefleet.documents.resolving import UID_LENGTH
-from bluefleet.documents.run_reference import RunReference
+from bluefleet.documents.run_reference import UID_LENGTH, RunReference
 from bluefleet.documents.tiled_access import PROBE, child, translated
 
 

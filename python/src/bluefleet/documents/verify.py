@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from pydantic import BaseModel, ValidationError
 
-from bluefleet.documents.ask import Asker, Place
+from bluefleet.documents.ask import Asker, Place, in_a_row
 from bluefleet.documents.errors import NotFound, RunNotFound, Unavailable
 from bluefleet.documents.resolving import Resolver
 from bluefleet.documents.run_digest import RunDigest, StreamDigest
@@ -129,10 +129,10 @@ def _raise_nowhere(run: str, without: Mapping[str, str], silent: Sequence[str]) 
     """No place has it: each says so in the same words, but for what it knows beyond that."""
     if not without:
         raise Unavailable("; ".join(silent))
-    *others, last = without
-    places = f"{', '.join(others)} and {last}" if others else last
     more = [f"{name}: {said}" for name, said in without.items() if not said.startswith("no run")]
-    raise RunNotFound("; ".join([f"no run {run} in {places}" + (f" ({'; '.join(more)})" if more else ""), *silent]))
+    raise RunNotFound(
+        "; ".join([f"no run {run} in {in_a_row(without)}" + (f" ({'; '.join(more)})" if more else ""), *silent])
+    )
 
 
 def differing(expected: RunDigest, found: RunDigest, measure: str) -> list[str]:

@@ -68,7 +68,7 @@ def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPa
         "etc/page/index.html": "<!doctype html><title>the front page</title>",
         "edge/server.key": (folder / "ca" / "edge.key").read_text(),
         "edge/server.crt": (folder / "ca" / "edge.crt").read_text(),
-        "edge/tiled_keys.conf": rendered("tiled-keys.conf.j2"),
+        "edge/tiled_keys.conf": rendered("tiled-keys.conf.j2").replace("/tiled/api/", "/api/"),
         "secrets/jupyter_password": PASSWORD,
         "secrets/tiled_reader_key": READER,
         "secrets/ca.crt": (folder / "ca" / "site.crt").read_text(),

@@ -57,7 +57,7 @@ def test_the_last_run_is_read_from_tiled_and_from_mongo(stack: Stack, images: di
 
 
 def test_a_full_text_search_that_mongo_does_not_have_is_refused_in_words(stack: Stack) -> None:
-    publish(stack, every_kind(pages=False, scan_id=33))
+    assert stack.verify(publish(stack, every_kind(pages=False, scan_id=33))).equal
 
     def search(filter_: dict[str, str]) -> str:
         query = urllib.parse.urlencode(filter_)

@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         order = dict(self._task.args)
-        background = order.pop("background", False)
+        background = order["ahead"] = order.pop("background", False)
         if self._task.check_mode:
             if background:
                 return {**result, "changed": False}

@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from image_archive import prepare
 from image_build import Builder, needed, recorded, roots
 from image_engine import Engine, EngineError
-from image_plan import PlanError, Site, plan, root_programs
+from image_plan import Image, PlanError, Site, plan, root_programs
 from image_registry import Registry, RegistryError
 
 _output = threading.Lock()
@@ -31,7 +32,7 @@ def report(event: str, **values: Any) -> None:
 
 
 def main(order: dict[str, Any]) -> None:
-    """Do what the order says: state `planned`, `built` or `pushed`."""
+    """Do what the order says: state `planned`, `built` or `pushed`; with `ahead`, built and made ready to be pushed."""
     if order.get("while_alive"):
         threading.Thread(target=_end_with, args=(int(order["while_alive"]),), daemon=True).start()
     repository = Path(order["repository"])
@@ -67,6 +68,8 @@ def main(order: dict[str, Any]) -> None:
     }
     pushed: list[str] = []
 
+    if registry and order["ahead"]:
+        prepare(engine, _unknown(registry, built), log_dir)
     if registry and order["state"] != "built":
         digests = registry.digests(built)
         mirrors = registry.mirrored_digests(published)
@@ -92,6 +95,15 @@ def main(order: dict[str, Any]) -> None:
     if order["state"] == "pushed" and order["record"]:
         changed = _record(Path(order["record"]), result) or changed
     report("result", changed=changed, images=result, built=stale, pushed=pushed, seconds=seconds)
+
+
+def _unknown(registry: Registry, built: list[Image]) -> list[Image]:
+    """The images that the registry lacks: on a new site, where it does not answer yet, all of them."""
+    try:
+        digests = registry.digests(built)
+    except (RegistryError, OSError):
+        digests = {}
+    return [image for image in built if image.name not in digests]
 
 
 def _record(path: Path, images: dict[str, dict[str, Any]]) -> bool:

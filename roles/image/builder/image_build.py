@@ -6,17 +6,16 @@ image makes the second wait for the first one's result.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from image_engine import Engine, EngineError, seconds_since
+from image_lock import only_one
 from image_plan import Image
 
 Report = Callable[..., None]
@@ -104,7 +103,7 @@ class Builder:
 
     def _one(self, image: Image) -> None:
         log = self.log_dir / f"{image.name}.log"
-        with _only_one(self.log_dir / f"{image.name}.lock", lambda: self.report("waiting", image=image.name)):
+        with only_one(self.log_dir / f"{image.name}.lock", lambda: self.report("waiting", image=image.name)):
             start = time.monotonic()
             sizes = self.engine.sizes([image.reference])
             if sizes:
@@ -133,7 +132,7 @@ def roots(
     for name, program in programs.items():
         private_folder(log_dir)
         release = [str(versions["debian_suite"]), str(versions["debian_release"]), *([mirror] if mirror else [])]
-        with _only_one(log_dir / f"{name}-root.lock", lambda: None):
+        with only_one(log_dir / f"{name}-root.lock", lambda: None):
             command = [str(program), *([] if make else ["--made"]), *release]
             found = engine.root(command, log_dir / f"{name}-root.log")
         made |= {name: found} if found else {}
@@ -147,14 +146,3 @@ def recorded(log_dir: Path, image: Image) -> dict[str, Any]:
         return {}
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record if record.get("tag") == image.tag else {}
-
-
-@contextmanager
-def _only_one(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    with path.open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,6 +1,6 @@
 """The site's registry: which images it has, and how they get there unchanged.
 
-`docker save` of all missing images at once (shared layers once) and `skopeo copy --preserve-digests` of each: no layer
+One archive of all missing images and `skopeo copy --preserve-digests` of each: no layer
 is compressed, known layers are not sent again, and the digest is the same wherever the same content is pushed.
 """
 
@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from image_engine import Engine, EngineError, seconds_since
+from image_archive import archive
+from image_engine import Engine, seconds_since
 from image_plan import REPOSITORY, Image
 
 ANSWER_DEADLINE = 10.0
@@ -75,23 +76,11 @@ class Registry:
         if not missing:
             return {}
         scratch.mkdir(parents=True, exist_ok=True)
-        references = [image.reference for image in missing]
-        size = sum(engine.sizes(references).values())
-        free = shutil.disk_usage(scratch).free
-        if free < size:
-            raise RegistryError(
-                f"not enough disk: pushing {', '.join(image.name for image in missing)} needs {size // 1_000_000} MB "
-                f"in {scratch} for a while, {free // 1_000_000} MB are free. "
-                f"Free {(size - free) // 1_000_000 + 1} MB and run it again."
-            )
-        with tempfile.NamedTemporaryFile(dir=scratch, prefix="push-", suffix=".tar") as archive:
-            report("saving", images=[image.name for image in missing], size=size)
-            saved = engine.run("save", "--output", archive.name, *references, deadline=COPY_DEADLINE)
-            if saved.returncode != 0:
-                raise EngineError(f"docker save {' '.join(references)}: {saved.stderr.strip()}")
+        report("saving", images=[image.name for image in missing])
+        with archive(engine, missing, scratch, lambda: report("waiting for archive")) as file:
 
             def one(image: Image) -> tuple[str, str]:
-                source = f"docker-archive:{archive.name}:{image.reference}"
+                source = f"docker-archive:{file}:{image.reference}"
                 return image.name, self._copy(image.name, source, image.tag, report, "--preserve-digests")
 
             with ThreadPoolExecutor(max_workers=COPIES_AT_ONCE) as pool:

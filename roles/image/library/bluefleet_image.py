@@ -73,7 +73,7 @@ options:
     description: How many tags of an image the registry keeps after a push, the newest; what the site uses stays in any case.
     type: int
   background:
-    description: Start and don't wait; the builder ends with ansible-playbook.
+    description: Start and don't wait; the builder ends with ansible-playbook. What a push will want is written ahead, too.
     type: bool
 """
 

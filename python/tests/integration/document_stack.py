@@ -54,6 +54,8 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+log.initial.task.delay.ms=200
+log.flush.offset.checkpoint.interval.ms=200
 """
 TILED = """
 authentication: {{allow_anonymous_access: false, single_user_api_key: {key}}}

@@ -28,7 +28,7 @@ from bluefleet.documents import Publisher, Spool, spool_store
 from bluefleet.documents.codec import decode, encode
 from bluefleet.documents.digest import Digester
 from bluefleet.documents.errors import Unavailable
-from bluefleet.documents.kafka import client_settings
+from bluefleet.documents.kafka import client_settings, end_of_topic
 from bluefleet.documents.lane import Lane
 from bluefleet.documents.listener import Heard, Listener
 from bluefleet.documents.settings import ForwarderSettings
@@ -364,6 +364,20 @@ def test_what_an_interrupted_probe_left_is_no_part_of_a_run(stack: Stack, images
 def test_a_run_without_events_arrives(stack: Stack) -> None:
     run = compose_run(metadata={"scan_id": 4})
     assert stack.verify(publish(stack, [("start", run.start_doc), ("stop", run.compose_stop())])).equal
+
+
+def test_what_kafka_acknowledged_is_on_its_disk(stack: Stack) -> None:
+    uid = publish(stack, every_kind(pages=False, scan_id=17))
+    wait_for(lambda: ask(stack, "forwarder", f"/kafka/{uid}")["stop"], "the run in Kafka")
+    topic, end = f"{SITE}.bluesky.documents", end_of_topic(stack.internal)
+
+    def flushed() -> int:
+        # Kafka's own word of how far each topic is safe from a power cut: lines of topic, partition, offset.
+        file = "/var/lib/kafka/data/recovery-point-offset-checkpoint"
+        lines = docker("exec", f"{stack.name}-kafka", "cat", file).splitlines()
+        return next(int(line.split()[2]) for line in lines if line.startswith(f"{topic} 0 "))
+
+    wait_for(lambda: flushed() >= end, "everything on the disk", 10)
 
 
 def test_events_are_visible_while_the_run_goes_on(stack: Stack, images: dict[str, str]) -> None:

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: The header of a document that somebody has sent again by itself, without the rest of its run.
 ALONE = "alone"
+#: The header of the documents of a run that somebody has sent again.
+AGAIN = "again"
 #: A document at its limit, its envelope and the headers of a dead letter fit.
 MAX_MESSAGE_BYTES = DEFAULT_LIMIT + 1024**2
 DEADLINE = 10.0

@@ -182,10 +182,10 @@ def test_a_campaign_that_computes_for_long_keeps_no_other_one_waiting_and_is_tol
     assert desk.memory.wait("quick", 0).point == {"m": 1.5}
     # What has no recommendation yet is read again after a restart, as long as its plan waits.
     assert desk.campaigns.needed_from(desk.offset) == held_from
-    assert desk.campaigns.troubles() == []
+    assert desk.campaigns.problems() == []
     later = time.monotonic() + 10
     monkeypatch.setattr(at_work.time, "monotonic", lambda: later)
-    (trouble,) = desk.campaigns.troubles()
+    (trouble,) = desk.campaigns.problems()
     assert "has been computing for 10 s" in trouble or "has been computing for 9 s" in trouble
 
 

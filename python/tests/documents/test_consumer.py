@@ -22,8 +22,20 @@ class Taking:
     def write(self, _batch: Sequence[Received], _patience: Patience) -> list[Rejected]:
         return []
 
+    def __init__(self) -> None:
+        self.held_at: int | None = None
+        self.heard_until: list[float] = []
+
     def needed_from(self, next_offset: int) -> int:
-        return next_offset
+        return next_offset if self.held_at is None else self.held_at
+
+    def let_go(self, heard_until: float) -> bool:
+        self.heard_until.append(heard_until)
+        held, self.held_at = self.held_at, None
+        return held is not None
+
+    def problems(self) -> list[str]:
+        return []
 
 
 class Committing:
@@ -31,6 +43,7 @@ class Committing:
 
     def __init__(self, committed: int) -> None:
         self.offset, self.asked = committed, list[int]()
+        self.end = 0
 
     def list_topics(self, **_: object) -> object:
         return SimpleNamespace(topics={"lab.bluesky.documents": None})
@@ -39,6 +52,9 @@ class Committing:
         return [SimpleNamespace(offset=self.offset)]
 
     def assign(self, partitions: list[TopicPartition]) -> None: ...
+
+    def get_watermark_offsets(self, _: TopicPartition, **__: object) -> tuple[int, int]:
+        return 0, self.end
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         assert asynchronous, "a commit that is waited for has no deadline"
@@ -91,6 +107,33 @@ def test_a_commit_is_not_waited_for_and_one_that_failed_is_made_again(service: S
     assert consumer.asked == [1, 1]
     service._note_commit(None, [TopicPartition("lab.bluesky.documents", 0, 1)])
     assert service.status()["committed"] == 1
+
+
+def test_a_run_is_silent_only_when_all_that_kafka_had_was_read(
+    service: SinkService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer, sink = Committing(0), service._sink
+    assert isinstance(sink, Taking)
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("bluefleet.documents.consumer.time.monotonic", lambda: clock.now)
+
+    def look(at: float, *offsets: int) -> None:
+        clock.now = at
+        if offsets:
+            receive(service, *offsets)
+            service._commit(consumer)  # pyright: ignore[reportArgumentType]
+        service._note_lag(consumer)  # pyright: ignore[reportArgumentType]
+
+    service._assign(consumer)  # pyright: ignore[reportArgumentType]
+    sink.held_at, consumer.end = 0, 3
+    look(100.0, 0)
+    # Away from Kafka, or stuck at a database, for days: the rest may be the run's.
+    look(999_999.0)
+    assert sink.heard_until == []
+    look(1_000_009.0, 1, 2)
+    assert sink.heard_until == [999_999.0]
+    # And what was held is committed, though nothing new came.
+    assert consumer.asked == [3]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from bluefleet.documents.errors import RunNotFound, SettingsWrong, SpoolFailed, 
 from bluefleet.documents.forwarder import Forwarder
 from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Lane
+from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.settings import ForwarderSettings
 
 
@@ -198,6 +199,34 @@ def test_what_would_be_sent_again_is_what_was_delivered(tmp_path: Path, forwarde
         "end": None, "refused": [], "unreadable": [],
     }  # fmt: skip
     assert forwarder.status()["delivered_end"] == 72
+
+
+def test_a_run_whose_beginning_has_left_the_spool_is_looked_for_in_the_whole_topic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(8)
+    with Spool(tmp_path, writer="worker") as spool:
+        publish = Publisher(spool)
+        for name, document in run:
+            publish(name, document)
+    asked: list[tuple[int | None, int | None]] = []
+
+    def answer(_: object, uid: str, *, first: int | None, last: int | None) -> RunDigest:
+        asked.append((first, last))
+        return RunDigest(run=uid)
+
+    monkeypatch.setattr("bluefleet.documents.forwarder.topic_digest", answer)
+    settings = ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9", status_port=1)
+    service = Forwarder(settings.model_copy(update={"status_port": 0}))
+    with contextlib.closing(spool_store.connect(spool.path)) as connection:
+        spool_store.mark_delivered(connection, [(seq, seq + 100, None) for seq in range(1, len(run) + 1)])
+        service.run_in_kafka(uid_of(run))
+        assert spool_store.prune(connection, delivered_before=time.time() + 60, documents=4) == 4
+        service.run_in_kafka(uid_of(run))
+    service.status_server._server.server_close()
+    assert asked == [(101, 111), (None, 111)]
+    with pytest.raises(RunNotFound, match=r"the beginning of run .* has left the spool"):
+        service.run_in_spool(uid_of(run))
 
 
 def test_a_run_that_is_not_there_is_said_so(tmp_path: Path, forwarder: Forwarder) -> None:

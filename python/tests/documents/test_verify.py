@@ -152,6 +152,23 @@ def test_what_a_place_knows_of_a_run_that_it_has_not_is_said_too(answering: Answ
         server.stop()
 
 
+def test_a_spool_that_a_run_has_partly_left_is_told_and_no_difference(answering: Answers) -> None:
+    def gone(reference: str) -> dict:
+        raise RunNotFound(f"the beginning of run {reference} has left the spool")
+
+    server = StatusServer(0, {"runs": gone}, lambda: True)
+    server.start()
+    spool = Place("spool", f"http://127.0.0.1:{server.port}/runs")
+    try:
+        verdict = Verifier([spool, *answering(kafka=WHOLE, mongo=WHOLE, tiled=WHOLE)], None).verify(WHOLE.run)
+        assert verdict.equal
+        assert verdict.notes == [f"spool: the beginning of run {WHOLE.run} has left the spool"]
+        lacking = Verifier([spool, *answering(kafka=WHOLE, mongo=WHOLE, tiled=summed(RUN[:-1]))], None)
+        assert lacking.verify(WHOLE.run).differences == ["tiled: stop document is missing"]
+    finally:
+        server.stop()
+
+
 def test_a_run_of_a_desktop_is_compared_without_its_spool(answering: Answers) -> None:
     taken = WHOLE.model_copy(update={"desktop": "data"})
     verdict = verifier(answering(spool=None, kafka=taken, mongo=taken, tiled=taken)).verify("-1")

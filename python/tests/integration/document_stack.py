@@ -54,6 +54,8 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
+log.initial.task.delay.ms=200
+log.flush.offset.checkpoint.interval.ms=200
 """
 TILED = """
 authentication: {{allow_anonymous_access: false, single_user_api_key: {key}}}
@@ -239,6 +241,16 @@ def start(stack: Stack, images: dict[str, str]) -> None:
     forwarder = {"BLUEFLEET_KAFKA_BOOTSTRAP": f"{stack.addresses['kafka']}:9092"}
     stack.run("forwarder", images["bluesky"], "python", "-m", "bluefleet.documents.forwarder",
               options=("--user", "0:0", "--volume", f"{stack.spool}:/spool", *environment(forwarder)))  # fmt: skip
+    for sink in ("mongo", "tiled"):
+        stack.run(f"{sink}-sink", images["tiled"], "python", "-m", f"bluefleet.documents.{sink}_sink",
+                  options=sink_options(stack))  # fmt: skip
+    wait_for(answers(f"http://{stack.addresses['tiled']}:8000/healthz"), "Tiled", 90)
+    for service in ("forwarder", "mongo-sink", "tiled-sink"):
+        wait_for(answers(f"http://{stack.addresses[service]}:8400/healthz"), service, 90)
+
+
+def sink_options(stack: Stack) -> tuple[str, ...]:
+    """Of the container of a sink, which comes to Kafka from outside."""
     outside = {
         "BLUEFLEET_KAFKA_BOOTSTRAP": f"{stack.addresses['kafka']}:9093",
         "BLUEFLEET_KAFKA_CA_FILE": "/ca/site.crt",
@@ -247,13 +259,8 @@ def start(stack: Stack, images: dict[str, str]) -> None:
         "BLUEFLEET_TILED_URI": "http://tiled:8000/api/v1/metadata/runs",
         "BLUEFLEET_TILED_API_KEY_FILE": "/etc/test/tiled_api_key",
     }
-    volumes = ("--volume", f"{etc}:/etc/test:ro", "--volume", f"{stack.folder / 'ca'}:/ca:ro")
-    for sink in ("mongo", "tiled"):
-        stack.run(f"{sink}-sink", images["tiled"], "python", "-m", f"bluefleet.documents.{sink}_sink",
-                  options=(*volumes, *environment(outside)))  # fmt: skip
-    wait_for(answers(f"http://{stack.addresses['tiled']}:8000/healthz"), "Tiled", 90)
-    for service in ("forwarder", "mongo-sink", "tiled-sink"):
-        wait_for(answers(f"http://{stack.addresses[service]}:8400/healthz"), service, 90)
+    volumes = ("--volume", f"{stack.folder / 'etc'}:/etc/test:ro", "--volume", f"{stack.folder / 'ca'}:/ca:ro")
+    return (*volumes, *environment(outside))
 
 
 def make_network(name: str) -> None:

@@ -24,11 +24,11 @@ from document_stack import API_KEY, SITE, SOURCE, Stack, docker, wait_for
 from event_model import compose_run, pack_event_page
 from ophyd.sim import SynSignal
 
-from bluefleet.documents import Publisher, Spool
+from bluefleet.documents import Publisher, Spool, spool_store
 from bluefleet.documents.codec import decode, encode
 from bluefleet.documents.digest import Digester
 from bluefleet.documents.errors import Unavailable
-from bluefleet.documents.kafka import client_settings
+from bluefleet.documents.kafka import client_settings, end_of_topic
 from bluefleet.documents.lane import Lane
 from bluefleet.documents.listener import Heard, Listener
 from bluefleet.documents.settings import ForwarderSettings
@@ -102,7 +102,7 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky import RunEngine
 from ophyd.sim import det, motor
-from bluefleet.documents import Publisher, Spool
+from bluefleet.documents import Publisher, Spool, spool_store
 
 points, pause = int(sys.argv[1]), float(sys.argv[2])
 
@@ -366,6 +366,20 @@ def test_a_run_without_events_arrives(stack: Stack) -> None:
     assert stack.verify(publish(stack, [("start", run.start_doc), ("stop", run.compose_stop())])).equal
 
 
+def test_what_kafka_acknowledged_is_on_its_disk(stack: Stack) -> None:
+    uid = publish(stack, every_kind(pages=False, scan_id=17))
+    wait_for(lambda: ask(stack, "forwarder", f"/kafka/{uid}")["stop"], "the run in Kafka")
+    topic, end = f"{SITE}.bluesky.documents", end_of_topic(stack.internal)
+
+    def flushed() -> int:
+        # Kafka's own word of how far each topic is safe from a power cut: lines of topic, partition, offset.
+        file = "/var/lib/kafka/data/recovery-point-offset-checkpoint"
+        lines = docker("exec", f"{stack.name}-kafka", "cat", file).splitlines()
+        return next(int(line.split()[2]) for line in lines if line.startswith(f"{topic} 0 "))
+
+    wait_for(lambda: flushed() >= end, "everything on the disk", 10)
+
+
 def test_events_are_visible_while_the_run_goes_on(stack: Stack, images: dict[str, str]) -> None:
     worker = Worker(stack, images["bluesky"], 60, 0.1, 5)
     uid = worker.run()
@@ -503,6 +517,18 @@ def test_a_replayed_event_of_a_closed_run_finds_its_place(stack: Stack) -> None:
     producer.flush(10)
     for sink in ("mongo-sink", "tiled-sink"):
         wait_for(lambda at=sink: ask(stack, at, f"/runs/{uid}")["streams"]["primary"] == whole.model_dump(), sink)
+
+
+def test_a_run_that_has_partly_left_the_spool_is_measured_by_kafka(stack: Stack) -> None:
+    uid = publish(stack, every_kind(pages=False, scan_id=16), "pressed")
+    before = stack.verify(uid)
+    assert before.equal, before.differences
+    with contextlib.closing(spool_store.connect(stack.spool / "pressed.sqlite")) as connection:
+        assert spool_store.prune(connection, delivered_before=time.time() + 60, documents=50) == 50
+    after = stack.verify(uid, wait=0)
+    assert after.equal, after.differences
+    assert "has left the spool" in after.notes[0]
+    assert after.places == before.places | {"spool": None}
 
 
 def test_a_listener_outside_hears_every_document_in_order(stack: Stack) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pymongo
 import pytest
 from confluent_kafka import Producer
-from document_stack import API_KEY, SITE, Stack, docker, wait_for
+from document_stack import API_KEY, SITE, Stack, docker, sink_options, wait_for
 from test_document_path import ask, every_kind, publish, tiled, with_tiled_client
 
 from bluefleet.documents.ask import Asker, Place
@@ -19,7 +19,9 @@ from bluefleet.documents.digest import Digester
 from bluefleet.documents.errors import NotFound, Unavailable
 from bluefleet.documents.kafka import client_settings
 from bluefleet.documents.replay_report import Letter, Letters, Replayed
+from bluefleet.documents.resend import resend
 from bluefleet.documents.run_digest import RunDigest
+from bluefleet.documents.spool_store import Spooled
 from bluefleet.documents.verify import differing
 
 REFUSED_ONCE = """
@@ -80,6 +82,12 @@ for _ in range(2):
     assert sink.write(letters, patience) == []
 assert sink.write(batch[-1:], patience) == []
 print(sink.holds(run).model_dump_json())
+"""
+
+HASTY = """
+from bluefleet.documents import awaited_runs, tiled_sink
+awaited_runs.SILENT_AGAIN = 3.0
+tiled_sink.main()
 """
 
 pytestmark = pytest.mark.timeout(300)
@@ -155,6 +163,38 @@ def test_a_run_that_the_databases_lost_is_back_after_a_replay(stack: Stack, sour
     after = stack.verify(uid)
     assert after.equal, after.differences
     assert (after.places["mongo"], after.places["tiled"]) == (before.places["mongo"], before.places["tiled"])
+
+
+def test_a_replay_that_is_broken_off_is_let_go_of_and_said_until_it_is_made_whole(
+    stack: Stack, images: dict[str, str]
+) -> None:
+    documents = every_kind(pages=False, scan_id=28)
+    uid = publish(stack, documents)
+    before = stack.verify(uid)
+    assert before.equal, before.differences
+    docker("stop", f"{stack.name}-tiled-sink")
+    # In its place, with its position: one that is less patient.
+    hasty = stack.run("hasty-sink", images["tiled"], "python", "-c", HASTY, options=sink_options(stack))
+    try:
+        at = wait_for(lambda: max(0, ask(stack, "hasty-sink")["committed"]), "the sink at work", 60)
+        some = [Spooled(seq, uid, name, 0.0, encode(name, it)) for seq, (name, it) in enumerate(documents[:-1])]
+        resend(stack.internal, some, lambda _: None)
+        wait_for(lambda: ask(stack, "hasty-sink")["position"] >= at + len(some), "all that was sent is read")
+        assert ask(stack, "hasty-sink")["committed"] < at + len(some)
+        # Nothing else comes, and it is let go of all the same.
+        (problem,) = wait_for(lambda: ask(stack, "hasty-sink")["problems"], "the replay is given up")
+        assert f"run {uid} was sent again and broken off" in problem
+        said = wait_for(lambda: (it := ask(stack, "hasty-sink"))["committed"] == it["position"] and it, "a commit")
+        assert said["rejected"] == 0
+        Asker(None).post(place(stack, "forwarder"), f"replay/{uid}", {}, deadline=60)
+        wait_for(lambda: ask(stack, "hasty-sink")["ok"], "all well when all of it was sent")
+    finally:
+        docker("stop", hasty)
+        docker("start", f"{stack.name}-tiled-sink")
+        stack._look_up("tiled-sink")
+    after = stack.verify(uid)
+    assert after.equal, after.differences
+    assert after.places["tiled"] == before.places["tiled"]
 
 
 def test_a_run_that_nobody_has_is_not_sent(stack: Stack) -> None:

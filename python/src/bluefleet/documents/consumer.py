@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from bluefleet.documents import codec
 from bluefleet.documents.codec import Document
 from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
-from bluefleet.documents.kafka import ALONE, DEADLINE, DeadLetters, client_settings
+from bluefleet.documents.kafka import AGAIN, ALONE, DEADLINE, DeadLetters, client_settings
 from bluefleet.documents.named_runs import NamedRun, NamedRuns
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
@@ -51,6 +51,8 @@ class Received:
     document: Document
     #: Whether somebody sent it again by itself, without the rest of its run.
     alone: bool = False
+    #: Whether somebody sent it again, by itself or with its run.
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,14 @@ class Sink(Protocol):
 
     def needed_from(self, next_offset: int) -> int:
         """The offset to begin again from after a restart."""
+        ...
+
+    def let_go(self, heard_until: float) -> bool:
+        """Wait no longer for runs of which nothing came for too long before that `time.monotonic()`; whether there were any."""
+        ...
+
+    def problems(self) -> list[str]:
+        """What people should know of what it stores, in words."""
         ...
 
     def named(self, reference: RunReference) -> list[NamedRun]:
@@ -112,6 +122,8 @@ class SinkService:
         self._last: dict[str, Any] = {}
         self._kafka_trouble = "not connected to Kafka yet"
         self._ask_again_at = 0.0
+        #: The end of the topic as Kafka said last, and when it was asked.
+        self._end_known = (0, 0.0)
         #: Since when, in epoch seconds, the oldest document in hand and the oldest not read yet have waited; 0 = none.
         self._in_hand_since = 0.0
         self._behind_since = 0.0
@@ -150,6 +162,7 @@ class SinkService:
     def status(self, _rest: str = "") -> dict[str, Any]:
         """Position, lag and trouble."""
         problems = [text for text in (self._patience.trouble, self._kafka_trouble, *self._gaps) if text]
+        problems += self._sink.problems()
         return {
             "service": self._sink.name,
             "topic": self._settings.topic,
@@ -251,8 +264,9 @@ class SinkService:
                 rejected.append(Rejected(offset, str(error)))
             else:
                 run = (message.key() or b"").decode(errors="replace")
-                alone = any(key == ALONE for key, _ in message.headers() or [])
-                batch.append(Received(offset, run, name, document, alone))
+                headers = {key for key, _ in message.headers() or []}
+                again = not headers.isdisjoint({ALONE, AGAIN})
+                batch.append(Received(offset, run, name, document, ALONE in headers, again))
         self._in_hand_since = messages[0].timestamp()[1] / 1000
         rejected += self._sink.write(batch, self._patience)
         self._bury(messages, rejected)
@@ -304,15 +318,27 @@ class SinkService:
         """How far behind we are; asked of Kafka itself, which also shows whether it answers."""
         if time.monotonic() < self._ask_again_at:
             return
+        self._let_go(consumer)
+        asked_at = time.monotonic()
         try:
             _, high = consumer.get_watermark_offsets(self._partition, timeout=ANSWER_WITHIN)
         except KafkaException as error:
             self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error.args[0].str()}"
         else:
             self._high = max(high, self._position)
+            self._end_known = (high, asked_at)
             self._behind_since = (self._behind_since or time.time()) if self._high > self._position else 0.0
             self._kafka_trouble = ""
         self._ask_again_at = time.monotonic() + ASK_EVERY
+
+    def _let_go(self, consumer: Consumer) -> None:
+        """What Kafka had when it was asked last has been handled by now: a run of which nothing was there is silent.
+
+        However long we waited for a database or for Kafka meanwhile, that is nobody's silence.
+        """
+        end, asked_at = self._end_known
+        if asked_at > 0 and end <= self._position and self._sink.let_go(asked_at):
+            self._commit(consumer)
 
 
 def serve(sink: Sink, settings: Settings, group: str) -> None:

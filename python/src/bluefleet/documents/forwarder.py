@@ -143,16 +143,20 @@ class Forwarder:
         return spool_digest(path, run).model_dump() | {"writer": self._name(path)}
 
     def run_in_kafka(self, reference: str) -> dict[str, Any]:
-        """What Kafka holds of a run. A full uid is looked for in the whole topic when no spool knows it any more."""
+        """What Kafka holds of a run. A full uid is looked for in the whole topic when no spool knows it any more.
+
+        What has left the spool took along where in Kafka it lies: then the run's beginning may be anywhere, too.
+        """
         try:
             path, run = find_run(self._settings.spools(), reference)
         except RunNotFound:
             if len(reference) < UID_LENGTH:
                 raise
             return topic_digest(self._settings, reference, first=None, last=None).model_dump()
-        connection = spool_store.connect(path)
-        first, last = spool_store.offsets_of(connection, run)
-        connection.close()
+        with contextlib.closing(spool_store.connect(path)) as connection:
+            first, last = spool_store.offsets_of(connection, run)
+            if not spool_store.has_start(connection, run):
+                first = None
         return topic_digest(self._settings, run, first=first, last=last).model_dump()
 
     def runs_named(self, name: str) -> dict[str, Any]:

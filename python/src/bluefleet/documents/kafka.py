@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: The header of a document that somebody has sent again by itself, without the rest of its run.
 ALONE = "alone"
+#: The header of the documents of a run that somebody has sent again.
+AGAIN = "again"
 #: A document at its limit, its envelope and the headers of a dead letter fit.
 MAX_MESSAGE_BYTES = DEFAULT_LIMIT + 1024**2
 DEADLINE = 10.0
@@ -75,14 +77,18 @@ def idempotent_producer(settings: Settings) -> Producer:
 
 
 def ensure_topics(settings: Settings, *, retention_bytes: int) -> None:
-    """Documents and dead letters have their topics, one partition each, kept by size and not by time; so has what
-    desktops tell of themselves, of which the last word of each is kept. Raises Unavailable.
+    """Documents and dead letters have their topics, one partition each, kept by size and not by time, and are on the disk
+    when Kafka has acknowledged them; so has what desktops tell of themselves, of which the last word of each is kept.
+
+    Raises Unavailable.
     """
     documents = {
         "retention.ms": "-1",
         "retention.bytes": str(retention_bytes),
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
         "cleanup.policy": "delete",
+        # There is no second broker that would have what a power cut takes from this one's memory.
+        "flush.messages": "1",
     }
     # By the broker's clock: one clock says who fell silent.
     status = {"cleanup.policy": "compact", "segment.ms": "3600000", "message.timestamp.type": "LogAppendTime"}

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bluefleet.documents import spool_store
 from bluefleet.documents.errors import DocumentError, SpoolFailed, Unavailable
-from bluefleet.documents.kafka import ALONE, end_of_topic, ensure_topics, idempotent_producer
+from bluefleet.documents.kafka import end_of_topic, ensure_topics, idempotent_producer
 from bluefleet.documents.lost_deliveries import unmark_lost
 from bluefleet.documents.settings import ForwarderSettings, Settings
 from bluefleet.documents.spool_store import Spooled
@@ -92,10 +92,10 @@ class Lane(threading.Thread):
 class Delivery:
     """An idempotent producer and the wait for its delivery reports."""
 
-    def __init__(self, settings: Settings, stopping: threading.Event, *, alone: bool = False) -> None:
+    def __init__(self, settings: Settings, stopping: threading.Event, *, header: str = "") -> None:
         self._producer: Producer = idempotent_producer(settings)
         self._topic = settings.topic
-        self._headers: dict[str, str | bytes | None] = {ALONE: "yes"} if alone else {}
+        self._headers: dict[str, str | bytes | None] = {header: "yes"} if header else {}
         self._stopping = stopping
 
     def send(self, batch: Sequence[Spooled], waits: Callable[[str], None]) -> tuple[list[Report], str]:

@@ -1,6 +1,6 @@
-"""What Kafka acknowledged and then lost: it does so from memory, and a power cut of the manager takes that away.
+"""What Kafka acknowledged and then lost, with its disk or because an older copy of that was put back.
 
-The marks in the spools are on the disk by then. A mark at or beyond the end of the topic is of a lost document.
+The marks in the spools know of it. A mark at or beyond the end of the topic is of a lost document.
 """
 
 import contextlib

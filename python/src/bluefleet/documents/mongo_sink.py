@@ -95,6 +95,15 @@ class MongoSink:
         """Mongo needs no document twice."""
         return next_offset
 
+    def let_go(self, heard_until: float) -> bool:
+        """There is no run that it waits for."""
+        del heard_until
+        return False
+
+    def problems(self) -> list[str]:
+        """None of its own."""
+        return []
+
     def write(self, batch: Sequence[Received], patience: Patience) -> list[Rejected]:
         """Store the batch, a bulk a collection."""
         rows: dict[str, list[Row]] = defaultdict(list)

@@ -125,7 +125,7 @@ class Replay:
                 raise
             return None, reference
         with contextlib.closing(spool_store.connect(path)) as connection:
-            whole = any(True for _ in spool_store.documents_of(connection, run, ("start",)))
+            whole = spool_store.has_start(connection, run)
         return (path if whole else None), run
 
     @contextlib.contextmanager

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from bluefleet.documents.errors import Unavailable
+from bluefleet.documents.kafka import AGAIN, ALONE
 from bluefleet.documents.lane import BATCH, BATCH_BYTES, Delivery, Report
 from bluefleet.documents.settings import Settings
 from bluefleet.documents.spool_store import Spooled
@@ -27,7 +28,7 @@ def resend(
         if len(silences) >= WAITS:
             giving_up.set()
 
-    delivery = Delivery(settings, giving_up, alone=alone)
+    delivery = Delivery(settings, giving_up, header=ALONE if alone else AGAIN)
     try:
         for batch in _batches(documents):
             reports, failure = delivery.send(batch, waits)

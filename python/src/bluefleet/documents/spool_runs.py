@@ -54,7 +54,10 @@ def spool_digest(path: Path, run: str) -> RunDigest:
     connection.close()
     found = digester.finish()
     if found.start is None:
-        raise RunNotFound(f"the beginning of run {run} has left the spool: delivered documents stay for some days only")
+        raise RunNotFound(
+            f"the beginning of run {run} has left the spool: delivered documents stay for some days, and make room "
+            "before that when it is nearly full"
+        )
     return found
 
 

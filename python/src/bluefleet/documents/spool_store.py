@@ -238,6 +238,12 @@ def documents_of(
     )
 
 
+def has_start(connection: sqlite3.Connection, run: str) -> bool:
+    """Whether the run's beginning is here, and so all of it: what leaves the spool leaves it oldest first."""
+    start = "SELECT EXISTS (SELECT 1 FROM runs JOIN documents ON seq = first_seq WHERE runs.run = ?)"
+    return bool(connection.execute(start, (run,)).fetchone()[0])
+
+
 def sent_documents_of(connection: sqlite3.Connection, run: str) -> Iterator[Spooled]:
     """A run's documents that were delivered, or refused, in order and one at a time; the others are sent anyhow."""
     rows = connection.execute(

@@ -7,10 +7,10 @@ which rebuilds what it must know of them, and skips, per stream, the events that
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
+from bluefleet.documents.awaited_runs import AwaitedRuns
 from bluefleet.documents.codec import Document
 from bluefleet.documents.consumer import Received, Rejected, serve
 from bluefleet.documents.errors import Poison
@@ -26,8 +26,6 @@ from bluefleet.documents.tiled_run import OpenRun
 
 logger = logging.getLogger(__name__)
 
-#: A run that got no document for so long will not get a stop either: it no longer holds back what is committed.
-GIVEN_UP_AFTER = 7 * 86400.0
 PAGES = {"event_page", "datum_page"}
 KINDS = {"start", "descriptor", "event", "resource", "datum", "stream_resource", "stream_datum", "stop"} | PAGES
 
@@ -41,7 +39,7 @@ class TiledSink:
         self._settings = settings
         self._client: Any = None
         self._runs: dict[str, OpenRun] = {}
-        self._touched_at: dict[str, float] = {}
+        self._awaited = AwaitedRuns()
 
     def prepare(self) -> None:
         """Connect."""
@@ -49,10 +47,18 @@ class TiledSink:
 
     def needed_from(self, next_offset: int) -> int:
         """The start of the oldest open run."""
-        for run in [run for run, at in self._touched_at.items() if time.monotonic() - at > GIVEN_UP_AFTER]:
-            logger.warning("run %s has had no document for a week: it is left open", run)
-            self._forget(run)
         return min((run.first_offset for run in self._runs.values()), default=next_offset)
+
+    def let_go(self, heard_until: float) -> bool:
+        """A run that goes on after all is recalled from Tiled."""
+        silent = self._awaited.silent(heard_until)
+        for run in silent:
+            self._forget(run)
+        return bool(silent)
+
+    def problems(self) -> list[str]:
+        """Runs that were sent again, and not to their end."""
+        return self._awaited.problems()
 
     def write(self, batch: Sequence[Received], patience: Patience) -> list[Rejected]:
         """Store the batch: containers at once, events and frames in bulk at its end."""
@@ -67,6 +73,7 @@ class TiledSink:
                 if received.name == "start":
                     self._forget(received.run)
             if received.name == "stop":
+                self._awaited.ended(received.run)
                 self._forget(received.run)
         for uid, run in touched.items():
             rejected += run.flush()
@@ -92,7 +99,7 @@ class TiledSink:
             if received.name != "start":
                 self._recall(run, received.run, patience)
             self._runs[received.run] = run
-        self._touched_at[received.run] = time.monotonic()
+        self._awaited.heard(received)
         return run
 
     def _recall(self, run: OpenRun, uid: str, patience: Patience) -> None:
@@ -106,7 +113,7 @@ class TiledSink:
 
     def _forget(self, run: str) -> None:
         self._runs.pop(run, None)
-        self._touched_at.pop(run, None)
+        self._awaited.forget(run)
 
 
 def _known_documents(client: Any, uid: str) -> list[tuple[str, Document]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from bluefleet.acquisition.adaptive.campaign import CAMPAIGN, NUMBER, Turn
 from bluefleet.acquisition.adaptive.errors import CampaignWrong
 from bluefleet.acquisition.adaptive.mailbox import Answer, Mailbox, Told
 from bluefleet.acquisition.adaptive.readings import Readings
+from bluefleet.documents.awaited_runs import AwaitedRuns
 from bluefleet.documents.consumer import Received, Rejected
 from bluefleet.documents.errors import RunNotFound
 from bluefleet.documents.named_runs import NamedRun
@@ -23,7 +23,7 @@ from bluefleet.documents.run_reference import RunReference
 
 logger = logging.getLogger(__name__)
 
-#: A run that got no document for so long will not get a stop either. Seconds.
+#: A run that got no document for so long will not get a stop either: nobody waits for a recommendation after it. Seconds.
 GIVEN_UP_AFTER = 86400.0
 
 
@@ -34,7 +34,6 @@ class Measuring:
     offset: int
     turn: Turn
     readings: Readings = field(default_factory=Readings)
-    touched_at: float = field(default_factory=time.monotonic)
 
 
 class Campaigns:
@@ -46,6 +45,7 @@ class Campaigns:
         self._mailbox = mailbox
         self._stopping = stopping
         self._measuring: dict[str, Measuring] = {}
+        self._awaited = AwaitedRuns(GIVEN_UP_AFTER)
         self._campaigns: dict[str, CampaignAtWork] = {}
 
     def prepare(self) -> None:
@@ -57,20 +57,24 @@ class Campaigns:
             try:
                 self._take(received, patience)
             except (AttributeError, LookupError, TypeError, ValueError) as error:
-                self._measuring.pop(received.run, None)
+                self._forget(received.run)
                 logger.warning("%s of run %s is left out: %r", received.name, received.run, error)
         return []
 
     def needed_from(self, next_offset: int) -> int:
         """The start of the oldest run that has no recommendation yet."""
-        now = time.monotonic()
-        for run in [run for run, one in self._measuring.items() if now - one.touched_at > GIVEN_UP_AFTER]:
-            del self._measuring[run]
         for uid in [uid for uid, campaign in self._campaigns.items() if campaign.is_over]:
             del self._campaigns[uid]
         waiting = [one.offset for one in self._measuring.values()]
         waiting += [offset for campaign in self._campaigns.values() for offset in campaign.waiting()]
         return min(waiting, default=next_offset)
+
+    def let_go(self, heard_until: float) -> bool:
+        """Nobody waits for a recommendation after such a run."""
+        silent = self._awaited.silent(heard_until)
+        for run in silent:
+            self._measuring.pop(run, None)
+        return bool(silent)
 
     def named(self, reference: RunReference) -> list[NamedRun]:
         """None: this is no database."""
@@ -85,9 +89,10 @@ class Campaigns:
         """Of the campaigns that are at work."""
         return [campaign.status() for campaign in list(self._campaigns.values())]
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What is wrong with them."""
-        return [text for campaign in list(self._campaigns.values()) if (text := campaign.trouble())]
+        texts = [campaign.trouble() for campaign in list(self._campaigns.values())]
+        return [text for text in dict.fromkeys(texts) if text]
 
     def _take(self, received: Received, patience: Patience) -> None:
         if received.name == "start":
@@ -96,11 +101,11 @@ class Campaigns:
         measuring = self._measuring.get(received.run)
         if measuring is None:
             return
-        measuring.touched_at = time.monotonic()
+        self._awaited.heard(received)
         if received.name != "stop":
             measuring.readings.take(received.name, received.document)
             return
-        del self._measuring[received.run]
+        self._forget(received.run)
         if received.document.get("exit_status") != "success":
             # The plan has ended with its run.
             logger.info("campaign %s ended with run %s", measuring.turn.campaign, received.run)
@@ -116,6 +121,11 @@ class Campaigns:
             return
         if turn is not None:
             self._measuring[received.run] = Measuring(received.offset, turn)
+            self._awaited.heard(received)
+
+    def _forget(self, run: str) -> None:
+        self._measuring.pop(run, None)
+        self._awaited.forget(run)
 
     def _refuse(self, start: Received, why: str, patience: Patience) -> None:
         """Say so to the plan, if it can be told at all."""

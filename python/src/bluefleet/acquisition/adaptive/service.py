@@ -60,9 +60,7 @@ class RecommenderService(SinkService):
 
     def status(self, _rest: str = "") -> dict[str, Any]:
         """Position, lag, campaigns and trouble."""
-        said = super().status()
-        problems = [*said["problems"], *dict.fromkeys(self._campaigns.troubles())]
-        return said | {"ok": not problems, "problems": problems, "campaigns": self._campaigns.status()}
+        return super().status() | {"campaigns": self._campaigns.status()}
 
     def _first_offset(self, consumer: Consumer) -> int:
         """Without a position of its own: a day ago."""

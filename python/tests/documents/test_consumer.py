@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from bluefleet.documents import codec
 from bluefleet.documents.consumer import Received, Rejected, SinkService
@@ -134,6 +134,41 @@ def test_a_run_is_silent_only_when_all_that_kafka_had_was_read(
     assert sink.heard_until == [999_999.0]
     # And what was held is committed, though nothing new came.
     assert consumer.asked == [3]
+
+
+class Silent(Committing):
+    """A consumer that nothing comes from."""
+
+    def __init__(self, end: int | None, clock: SimpleNamespace) -> None:
+        super().__init__(0)
+        self.last, self.clock = end, clock
+
+    def consume(self, _: int, timeout: float) -> list[Any]:
+        self.clock.now += timeout
+        return []
+
+    def get_watermark_offsets(self, _: TopicPartition, **__: object) -> tuple[int, int]:
+        if self.last is None:
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+        return 0, self.last
+
+
+@pytest.mark.parametrize(("end", "given_up"), [(None, True), (3, True), (0, False)], ids=["away", "stalled", "idle"])
+def test_a_client_that_kafka_does_not_answer_is_given_up_for_a_new_one(
+    service: SinkService, monkeypatch: pytest.MonkeyPatch, end: int | None, given_up: bool
+) -> None:
+    clock = SimpleNamespace(now=100.0)
+    consumer = Silent(end, clock)
+
+    def monotonic() -> float:
+        if clock.now > 200.0:
+            service.stop()
+        return clock.now
+
+    monkeypatch.setattr("bluefleet.documents.consumer.time.monotonic", monotonic)
+    service._assign(consumer)  # pyright: ignore[reportArgumentType]
+    service._consume(consumer)  # pyright: ignore[reportArgumentType]
+    assert (clock.now < 130.0) == given_up
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bluefleet.documents import Publisher, Spool, codec, spool_store
 from bluefleet.documents.errors import RunNotFound, SettingsWrong, SpoolFailed, Unavailable
 from bluefleet.documents.forwarder import Forwarder
 from bluefleet.documents.kafka import ensure_topics
-from bluefleet.documents.lane import Lane
+from bluefleet.documents.lane import Delivery, Lane
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.settings import ForwarderSettings
 
@@ -175,6 +175,19 @@ def test_the_lane_of_a_spool_whose_marks_cannot_be_read_says_so(
     lane = Lane(tmp_path / "worker.sqlite", settings, threading.Event())
     with pytest.raises(SpoolFailed, match="kafka_offset"):
         lane._deliver_until_trouble()
+
+
+def test_a_producer_that_kafka_does_not_answer_is_given_up_for_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bluefleet.documents.lane.NEW_PRODUCER_AFTER", 0.2)
+    make_open_run(tmp_path, "worker")
+    with contextlib.closing(spool_store.connect(tmp_path / "worker.sqlite")) as connection:
+        batch = spool_store.undelivered(connection, after=0, documents=10, size=10_000)
+    assert batch
+    delivery = Delivery(ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9"), threading.Event())
+    assert delivery.send(batch, lambda _: None) == ([], "no acknowledgement within 0 s")
+    delivery.give_up()
 
 
 def test_dead_letters_are_not_known_without_kafka(forwarder: Forwarder) -> None:

@@ -84,5 +84,5 @@ def test_what_a_running_plan_needs_is_not_restarted_unless_that_is_allowed(
         )
         time.sleep(0.5)
     # Kafka went away and came back, and the run is whole everywhere.
-    verified = bluefleet("documents", "verify", run, "--wait", "30")
+    verified = bluefleet("documents", "verify", run, "--wait", "90")
     assert verified.returncode == 0, verified.stderr

@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from bluefleet.documents import codec
 from bluefleet.documents.codec import Document
 from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
-from bluefleet.documents.kafka import AGAIN, ALONE, DEADLINE, DeadLetters, client_settings
+from bluefleet.documents.kafka import AGAIN, ALONE, DEADLINE, NEW_CLIENT_AFTER, DeadLetters, client_settings
 from bluefleet.documents.named_runs import NamedRun, NamedRuns
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
@@ -122,6 +122,8 @@ class SinkService:
         self._last: dict[str, Any] = {}
         self._kafka_trouble = "not connected to Kafka yet"
         self._ask_again_at = 0.0
+        #: When Kafka last sent something, or had nothing more, by `time.monotonic()`.
+        self._answered = 0.0
         #: The end of the topic as Kafka said last, and when it was asked.
         self._end_known = (0, 0.0)
         #: Since when, in epoch seconds, the oldest document in hand and the oldest not read yet have waited; 0 = none.
@@ -140,9 +142,8 @@ class SinkService:
         try:
             self._patience.until_available(self._sink.prepare)
             while not self._stopping.is_set():
-                consumer = Consumer(self._consumer_settings())
+                consumer = self._patience.until_available(self._connected)
                 try:
-                    self._patience.until_available(lambda at=consumer: self._assign(at))
                     self._consume(consumer)
                 finally:
                     consumer.close()
@@ -207,6 +208,16 @@ class SinkService:
             "topic.metadata.refresh.interval.ms": 5000,
         }
 
+    def _connected(self) -> Consumer:
+        """A new client that reads on. Raises Unavailable."""
+        consumer = Consumer(self._consumer_settings())
+        try:
+            self._assign(consumer)
+        except Unavailable:
+            consumer.close()
+            raise
+        return consumer
+
     def _assign(self, consumer: Consumer) -> None:
         """Go on where the last commit says."""
         try:
@@ -228,7 +239,13 @@ class SinkService:
         return OFFSET_BEGINNING
 
     def _consume(self, consumer: Consumer) -> None:
+        """Until a stop, or until a new client has to go on."""
+        self._answered = time.monotonic()
         while not self._stopping.is_set():
+            if time.monotonic() - self._answered > NEW_CLIENT_AFTER:
+                trouble = self._kafka_trouble or f"Kafka at {self._settings.kafka_bootstrap} has more and sends nothing"
+                logger.warning("%s; going on with a new client", trouble)
+                return
             self._patience.ticked = time.monotonic()
             messages = consumer.consume(BATCH, timeout=GATHER)
             good: list[Message] = []
@@ -241,6 +258,7 @@ class SinkService:
             if good:
                 self._handle(good)
                 self._commit(consumer)
+                self._answered = time.monotonic()
             self._note_lag(consumer)
 
     def _is_fatal(self, error: KafkaError) -> bool:
@@ -326,6 +344,8 @@ class SinkService:
             self._kafka_trouble = f"Kafka at {self._settings.kafka_bootstrap}: {error.args[0].str()}"
         else:
             self._high = max(high, self._position)
+            if self._high == self._position:
+                self._answered = time.monotonic()
             self._end_known = (high, asked_at)
             self._behind_since = (self._behind_since or time.time()) if self._high > self._position else 0.0
             self._kafka_trouble = ""

@@ -23,6 +23,9 @@ BATCH = 2000
 BATCH_BYTES = 32 * 1024**2
 IDLE = 0.02
 BACK_OFF = 5.0
+#: A producer that gets nothing acknowledged for so long, in seconds, is given up for a new one: when a broker was away,
+#: librdkafka's sometimes never connects again. Long, since the new one does not know what Kafka took of the old one's.
+NEW_PRODUCER_AFTER = 60.0
 #: Answers after which sending the same document again is of no use.
 PERMANENT = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_MSG_SIZE}
 
@@ -101,19 +104,26 @@ class Delivery:
     def send(self, batch: Sequence[Spooled], waits: Callable[[str], None]) -> tuple[list[Report], str]:
         """Deliver in order; the reports up to the first that did not get there, and why that did not.
 
-        Waits as long as Kafka is away, calling `waits` every few seconds; a stop ends the wait.
+        Calls `waits` every few seconds while nothing is acknowledged. A stop ends the wait, and so does a silence after
+        which another producer should try: if Kafka had taken some of it, those documents are in the topic twice.
         """
         outcome: dict[int, Message | KafkaError] = {}
 
         for spooled in batch:
             self._produce(spooled, outcome)
         quiet_until = time.monotonic() + BACK_OFF
+        acknowledged, heard_at = 0, time.monotonic()
         while len(outcome) < len(batch) and not self._stopping.is_set():
             self._producer.poll(0.05)
-            if time.monotonic() > quiet_until:
+            now = time.monotonic()
+            if len(outcome) > acknowledged:
+                acknowledged, heard_at = len(outcome), now
+            elif now - heard_at > NEW_PRODUCER_AFTER:
+                return _in_order(batch, outcome, f"no acknowledgement within {NEW_PRODUCER_AFTER:.0f} s")
+            if now > quiet_until:
                 waits(f"no acknowledgement of {len(batch) - len(outcome)} documents yet")
-                quiet_until = time.monotonic() + BACK_OFF
-        return _in_order(batch, outcome)
+                quiet_until = now + BACK_OFF
+        return _in_order(batch, outcome, "stopped before Kafka answered")
 
     def give_up(self) -> None:
         """Forget what is not acknowledged: the spool still has it."""
@@ -145,12 +155,14 @@ class Delivery:
                 return
 
 
-def _in_order(batch: Sequence[Spooled], outcome: dict[int, "Message | KafkaError"]) -> tuple[list[Report], str]:
+def _in_order(
+    batch: Sequence[Spooled], outcome: dict[int, "Message | KafkaError"], silence: str
+) -> tuple[list[Report], str]:
     reports: list[Report] = []
     for spooled in batch:
         result = outcome.get(spooled.seq)
         if result is None:
-            return reports, "stopped before Kafka answered"
+            return reports, silence
         if isinstance(result, Message):
             reports.append((spooled.seq, result.offset(), None))
         elif result.code() in PERMANENT:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from image_plan import Image
-from image_registry import Registry, RegistryError, mirror_tag
+from image_registry import Registry, RegistryError, families, mirror_tag
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -87,3 +87,20 @@ def test_a_published_image_is_mirrored_under_the_beginning_of_its_digest() -> No
 def test_a_published_image_without_digest_is_refused(reference: str) -> None:
     with pytest.raises(RegistryError, match="has no digest; write it as"):
         mirror_tag("mongo", reference)
+
+
+def test_images_that_share_layers_are_copied_one_after_another(tmp_path: Path) -> None:
+    parents = {
+        "kafka": ("jre", 250),
+        "tiled": ("libraries", 1200),
+        "mongo": ("jre", 100),
+        "bluesky": ("libraries", 200),
+    }
+    images = [
+        Image(name, "1", (), {"PARENT": parent}, {}, tmp_path, internal=False, space_mb=space)
+        for name, (parent, space) in parents.items()
+    ]
+    assert [[image.name for image in family] for family in families(images)] == [
+        ["tiled", "bluesky"],
+        ["kafka", "mongo"],
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import shutil
 import ssl
@@ -84,7 +85,8 @@ class Registry:
                 return image.name, self._copy(image.name, source, image.tag, report, "--preserve-digests")
 
             with ThreadPoolExecutor(max_workers=COPIES_AT_ONCE) as pool:
-                return dict(pool.map(one, missing))
+                copied = pool.map(lambda family: [one(image) for image in family], families(missing))
+                return dict(itertools.chain.from_iterable(copied))
 
     def mirror(self, published: Mapping[str, str], report: Report) -> dict[str, str]:
         """Copy published images, each named by digest, from where they are published."""
@@ -218,6 +220,14 @@ class Registry:
             return http.client.HTTPConnection(self.address, timeout=ANSWER_DEADLINE)
         context = ssl.create_default_context(cafile=self.ca_file or None)
         return http.client.HTTPSConnection(self.address, timeout=ANSWER_DEADLINE, context=context)
+
+
+def families(images: Iterable[Image]) -> list[list[Image]]:
+    """Images by what they are made from, the largest families first: two copies at once would each send shared layers."""
+    found: dict[str, list[Image]] = {}
+    for image in images:
+        found.setdefault(image.arguments.get("PARENT", ""), []).append(image)
+    return sorted(found.values(), key=lambda family: -sum(image.space_mb for image in family))
 
 
 def mirror_tag(name: str, reference: str) -> str:

@@ -10,7 +10,7 @@ export MITOGEN ?= yes
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/bytecode
 
-.PHONY: help lab lab-down lab-purge images test check faults bench docs locks tools tools-dev
+.PHONY: help lab lab-down lab-purge images test check faults long bench docs locks tools tools-dev
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -27,14 +27,17 @@ lab-purge: ## remove the laboratory, the cache and the images
 images: tools ## build the images of the site and print their sizes
 	@.ci/with-engine $(PLAYBOOK) playbooks/build_images.yml -e build_images_wait=true
 
-test: tools-dev ## everything: check, molecule scenarios, the whole laboratory
+test: tools-dev ## everything but what is left to long: check, molecule scenarios, the whole laboratory and its faults
 	@.ci/with-engine .ci/test
 
 check: tools-dev ## static checks and unit tests
 	@.ci/with-engine .ci/check
 
-faults: tools-dev ## what fails, and what then happens, and what takes minutes: on the running laboratory
-	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m "faults or minutes"
+faults: tools-dev ## what fails, and what then happens: on the running laboratory
+	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m faults
+
+long: tools-dev ## what `test` leaves out because it takes minutes: on the running laboratory
+	@$(BIN)/pytest -c python/pyproject.toml python/tests/lab -m minutes
 
 bench: tools-dev ## measure the laboratory, the fleet, documents and the queue; prints figures for docs/reference/performance.md
 	@$(BIN)/python python/benchmarks/lab.py

@@ -22,7 +22,7 @@ from lab_queue import LabQueue
 from lab_runs import tiled
 from test_faults_documents import kill
 
-pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.minutes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
 #: Room for the write-ahead log of SQLite, which is counted and takes up to 4 MB, and some for documents.
 SPOOL_LIMIT = 6_000_000

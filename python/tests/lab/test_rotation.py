@@ -29,6 +29,7 @@ def assert_documents_whole(run: str) -> None:
     assert verified.returncode == 0, verified.stderr
 
 
+@pytest.mark.minutes
 def test_certificates_rotate_under_a_running_plan_and_no_document_is_lost(queue: LabQueue, tmp_path: Path) -> None:
     before, instance = certificates(), on("node1", INSTANCE)
     run = queue.start("count", ["pinhole"], num=5000, delay=0.3)
@@ -57,6 +58,7 @@ def test_certificates_rotate_under_a_running_plan_and_no_document_is_lost(queue:
 
 
 @pytest.mark.faults
+@pytest.mark.minutes
 def test_a_rotation_is_refused_before_it_begins_while_a_plan_runs(queue: LabQueue, tmp_path: Path) -> None:
     before = certificates()
     run = queue.start("count", ["pinhole"], num=2000, delay=0.3)
@@ -70,6 +72,7 @@ def test_a_rotation_is_refused_before_it_begins_while_a_plan_runs(queue: LabQueu
     assert certificates() == before
 
 
+@pytest.mark.minutes
 def test_secrets_rotate_and_the_old_ones_are_refused(queue: LabQueue, tmp_path: Path) -> None:
     old = {path.name: path.read_text() for path in (STATE / "secrets").iterdir()}
     Converge(tmp_path / "told.json", playbook="playbooks/rotate_secrets.yml").finish(400).well()

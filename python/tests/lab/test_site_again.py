@@ -16,6 +16,7 @@ def test_a_second_converge_changes_nothing(tmp_path: Path) -> None:
     assert again.changed() == {}
 
 
+@pytest.mark.minutes
 def test_a_converge_without_mitogen_changes_nothing_either(tmp_path: Path) -> None:
     linear = ("env", "ANSIBLE_STRATEGY=linear")
     assert Converge(tmp_path / "stages.json", prefix=linear).finish().well().changed() == {}

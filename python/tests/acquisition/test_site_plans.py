@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 from bluesky.plans import count
+from tests.acquisition.conftest import Load
 
 from bluefleet.acquisition import plans
-from bluefleet.acquisition.site_plans import SitePlans, load_site_plans
+from bluefleet.acquisition.site_plans import load_site_plans
 from bluefleet.fleet._guard import USE_ONLY_ARGUMENTS
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 A_PLAN = "def {name}(detectors):\n    yield\n"
-Load = Callable[..., SitePlans]
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Writes modules and loads them over the project's own plans."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def load(**sources: str) -> SitePlans:
-        for name, source in sources.items():
-            (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
-            sys.modules.pop(name, None)
-        return load_site_plans(sources, {name: getattr(plans, name) for name in plans.__all__})
-
-    return load
 
 
 def test_of_all_plans_here_the_fleet_knows_that_they_use_only_their_arguments() -> None:

@@ -4,8 +4,8 @@ queueserver takes Redis' password only inside the address, which it logs when Re
 client itself, from a file. Its client also fails once when Redis was restarted since it last asked: ours looks first.
 """
 
-# pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# (the queue is in its image only)
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# (the queue has no types)
 from __future__ import annotations
 
 import functools

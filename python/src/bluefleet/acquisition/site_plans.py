@@ -9,6 +9,7 @@ is not its own. A plan is what the queue takes for one: a generator function, or
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from bluesky.utils import is_plan
+
+from bluefleet.acquisition.device_names import names_devices
 
 PROJECT = "bluefleet"
 
@@ -47,8 +50,8 @@ def load_site_plans(modules: Iterable[str], taken: Mapping[str, Any]) -> SitePla
                 f"{name} has no plans: a plan is a public function with a 'yield', defined there or named in its __all__"
             )
         for plan_name, plan in offered.items():
-            if taken.get(plan_name) is plan or found.plans.get(plan_name) is plan:
-                continue  # the very same one, imported from there
+            if _is_the_same(plan, taken.get(plan_name)) or _is_the_same(plan, found.plans.get(plan_name)):
+                continue  # imported from there
             if plan_name in taken or plan_name in found.plans:
                 owner = owners.get(plan_name) or _owner(taken[plan_name])
                 found.refusals.append(
@@ -56,7 +59,7 @@ def load_site_plans(modules: Iterable[str], taken: Mapping[str, Any]) -> SitePla
                     "and keeps it; give one of them another name"
                 )
                 continue
-            found.plans[plan_name] = plan
+            found.plans[plan_name] = names_devices(plan)
             owners[plan_name] = name
     return found
 
@@ -71,6 +74,11 @@ def _offered(module: ModuleType) -> dict[str, Any]:
         for name, each in vars(module).items()
         if not name.startswith("_") and is_plan(each) and getattr(each, "__module__", None) == module.__name__
     }
+
+
+def _is_the_same(one: Any, other: Any) -> bool:
+    """Whatever stands around them."""
+    return other is not None and inspect.unwrap(one) is inspect.unwrap(other)
 
 
 def _owner(thing: Any) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from bluefleet.cli import examples as command
 from bluefleet.examples import MARK, ExampleRun, Examples, QueueBusy, examples_for, series
 from bluefleet.first_scan import StageFailed, runs
 from bluefleet.first_scan import queue as queue_module
@@ -265,6 +270,31 @@ def test_ctrl_c_aborts_its_own_plan_and_takes_its_own_items_out() -> None:
     assert ended == {"count": "completed", "scan": "completed", "rel_scan": "aborted"}
     assert stand_in.queue == [THEIRS]
     assert stand_in.open, "somebody has come meanwhile"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_command_takes_its_plans_out_whatever_ends_it(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = SiteInUse()
+    stand_in.stays = "rel_scan"
+    client = httpx.Client(base_url="https://site", transport=httpx.MockTransport(stand_in.answer))
+    door = SimpleNamespace(
+        site=site(), hosts=("manager", "data"), failures_told=nullcontext, clients=lambda: nullcontext((client, client))
+    )
+    monkeypatch.setattr(command, "front_door", lambda *_: door)
+    show = command.Stages.show
+
+    def end_the_command(self: command.Stages, stage: str, *how: Any) -> None:
+        if stage == "run rel_scan" and stand_in.running:
+            signal.raise_signal(number)
+        show(self, stage, *how)
+
+    monkeypatch.setattr(command.Stages, "show", end_the_command)
+    ended = CliRunner().invoke(command.app, [])
+    assert (ended.exit_code, "interrupted: its plans are out of the queue" in ended.stderr) == (1, True)
+    assert (stand_in.queue, stand_in.running, stand_in.open) == ([], {}, False)
+    assert stand_in.history[-1]["result"]["exit_status"] == "aborted"
 
 
 @pytest.mark.parametrize("theirs", [THEIRS, ANOTHERS], ids=["a plan", "another series"])

@@ -28,7 +28,8 @@ def test_varied_runs_are_made_and_the_environment_is_left_open() -> None:
     queue.close()
 
 
-def test_ctrl_c_leaves_nothing_of_its_own_behind() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whatever_ends_it_nothing_of_its_own_is_left_behind(number: signal.Signals) -> None:
     queue = LabQueue()
     queue.open()
     command = [str(BIN / "bluefleet"), "examples"]
@@ -41,7 +42,7 @@ def test_ctrl_c_leaves_nothing_of_its_own_behind() -> None:
         text=True,
     )
     queue.wait(lambda status: status["running_item_uid"] is not None and status["items_in_queue"] > 2, "running", 120)
-    asked.send_signal(signal.SIGINT)
+    asked.send_signal(number)
     _, said = asked.communicate(timeout=90)
     assert asked.returncode == 1
     assert "its plans are out of the queue" in said

@@ -7,6 +7,7 @@ import typer
 
 from bluefleet.cli._fleet import AsJson, console
 from bluefleet.cli._front_door import FrontDoor, Stages, front_door
+from bluefleet.cli._interrupted import interrupted_by_any_end
 from bluefleet.cli._report import SCHEMA_VERSION, answer_error, report
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def examples(
     """Make example data: queue a handful of varied plans, wait for their runs, and read each back.
 
     What is simulated is moved and read, real hardware is not. A queue in which others' plans run or wait is left alone;
-    Ctrl-C ends what this has queued and nothing else.
+    Ctrl-C, or whatever else ends the command, ends what this has queued and nothing else.
     """
     door = front_door("examples", inventory)
     runs = _made(door, console(stderr=True), keep_open=keep_open)
@@ -52,7 +53,12 @@ def _made(door: FrontDoor, errors: "Console", *, keep_open: bool) -> "list[Examp
     acquisition, data = door.hosts
     stages = Stages(errors, 0, bar_width=20)
     try:
-        with door.failures_told(), door.clients() as (to_edge, to_tiled), stages.bar:
+        with (
+            interrupted_by_any_end(),
+            door.failures_told(),
+            door.clients() as (to_edge, to_tiled),
+            stages.bar,
+        ):
             queue, runs = Queue(to_edge, acquisition, MARK), Runs(to_tiled, data)
             made = Examples(queue, runs, lambda: spooled_events(to_edge), door.hosts, door.site, keep_open=keep_open)
             return made.run(stages.show)

@@ -147,6 +147,18 @@ def test_no_answer_holds_the_key_behind_the_readers(edge: Edge, page: str, query
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("page", ["", "ui", "ui/", "ui/browse/runs", "ui/assets/index.js"])
+def test_who_looks_for_tileds_pages_is_told_that_there_are_none(edge: Edge, page: str) -> None:
+    for key in (READER, KEY):
+        answer = edge.answer("GET", f"{page}?api_key={key}", key)
+        assert (answer.status_code, "Tiled has no pages here" in answer.text) == (404, True)
+
+
+def test_who_leaves_out_the_last_slash_stays_with_the_edge(edge: Edge) -> None:
+    answer = edge.answer("GET", "api/v1", READER)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/tiled/api/v1/")
+
+
 def test_many_columns_are_asked_for_with_post(edge: Edge) -> None:
     # There is no such table; but the question is passed on.
     assert edge.ask("POST", "api/v1/table/full/runs/none", READER, ["a"]) == 404

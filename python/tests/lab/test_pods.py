@@ -76,7 +76,7 @@ def test_the_edge_sends_who_leaves_out_the_last_slash_to_a_page_of_its_own(host:
 
 
 @pytest.mark.parametrize(
-    ("host", "path", "to"), [("manager", "api/status/", "/api/status"), ("data", "tiled/ui", "/tiled/ui/")]
+    ("host", "path", "to"), [("manager", "api/status/", "/api/status"), ("data", "tiled/api/v1", "/tiled/api/v1/")]
 )
 def test_who_is_sent_on_by_a_service_stays_with_the_edge(host: str, path: str, to: str) -> None:
     answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust(), trust_env=False, timeout=20)

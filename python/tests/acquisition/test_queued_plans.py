@@ -180,12 +180,15 @@ def test_a_device_that_joins_is_accepted_from_then_on() -> None:
 
 
 SITE_PLANS = """
+from bluesky.plan_stubs import sleep
 from bluesky_queueserver import parameter_annotation_decorator
 from bluesky.protocols import Readable
 from ophyd_async.core import StandardReadable
 
 def align(spot: StandardReadable, detectors: list[Readable], word: str, names: list[str], anything):
-    yield
+    yield from sleep(0)
+
+__all__ = ["align", "align_one"]
 
 @parameter_annotation_decorator({"parameters": {"spot": {"annotation": "Spots", "devices": {"Spots": ["det1"]}}}})
 def align_one(spot):
@@ -201,6 +204,16 @@ def test_the_annotations_of_a_sites_own_plan_say_which_names_it_takes(load: Load
     # What its author has told the queue stays.
     assert queue.refusal("align_one", "det1") == ""
     assert "Input should be 'det1'" in queue.refusal("align_one", "det2")
+
+
+def test_annotations_that_are_texts_are_read_as_far_as_they_go(load: Load) -> None:
+    later = "from __future__ import annotations\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from numpy import ndarray\n"
+    odd = SITE_PLANS.replace("anything):", "anything: ndarray, number: int = 1):", 1)
+    queue = Queue(**load(seven=later + odd).plans, spot=StandardReadable(name="spot"))
+    assert queue.refusal("align", "spot", ["det"], "dett", ["dett"], "dett") == ""
+    assert "input_value='dett'" in queue.refusal("align", "spot", ["dett"], "", [], "")
+    assert "input_value='three'" in queue.refusal("align", "spot", ["det"], "", [], "", "three")
+    queue.run("align", "spot", ["det"], "", [], "")
 
 
 def test_a_plan_that_the_queue_can_not_describe_is_left_to_it(load: Load) -> None:

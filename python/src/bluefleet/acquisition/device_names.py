@@ -31,6 +31,7 @@ def names_devices(plan: Any, **types: str) -> Any:
     """
     if hasattr(plan, "_custom_parameter_annotation_"):
         return plan
+    plan = _with_annotations_as_objects(plan)
     described, *_ = existing_plans_and_devices_from_nspace(nspace={"it": plan}, ignore_invalid_plans=True)
     if "it" not in described:
         return plan
@@ -39,6 +40,27 @@ def names_devices(plan: Any, **types: str) -> Any:
         return plan
     told = {name: {"annotation": type_, "devices": _lists(type_)} for name, type_ in found.items()}
     return parameter_annotation_decorator({"parameters": told})(plan)
+
+
+def _with_annotations_as_objects(plan: Any) -> Any:
+    """For plans of a module with ``from __future__ import annotations``: the queue refuses all that is said to be a text."""
+    signature = inspect.signature(plan)
+    texts = [each for each in signature.parameters.values() if isinstance(each.annotation, str)]
+    if not texts:
+        return plan
+    names = getattr(inspect.unwrap(plan), "__globals__", {})
+    objects = {each.name: each.replace(annotation=_object(each.annotation, names)) for each in texts}
+    told: Any = parameter_annotation_decorator({})(plan)
+    told.__signature__ = signature.replace(parameters=list({**signature.parameters, **objects}.values()))
+    return told
+
+
+def _object(annotation: str, names: dict[str, Any]) -> Any:
+    """What it means in its module; nothing where it names what is imported for type checkers alone."""
+    try:
+        return eval(annotation, names)  # noqa: S307  (it is the module's own program)
+    except Exception:  # noqa: BLE001  (of a site: it may raise anything)
+        return inspect.Parameter.empty
 
 
 def _of_protocols(parameters: list[dict[str, Any]]) -> dict[str, str]:

@@ -24,7 +24,7 @@ class Figure:
 
 
 def machine() -> str:
-    """The machine the figures were taken on: cores, memory in GiB, system, kernel."""
+    """The machine the figures were taken on: cores, memory in GiB, system, version of the kernel."""
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))
     gibibytes = int(memory[1]) / 2**20 if memory else 0.0
     release = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
@@ -35,7 +35,9 @@ def machine() -> str:
             if line.startswith("processor")
         ]
     )
-    return f"{cores} cores, {gibibytes:.0f} GiB, {release}, kernel {platform.release()}"
+    # What comes after the version says who built it.
+    kernel = re.split(r"[^0-9.]", platform.release())[0]
+    return f"{cores} cores, {gibibytes:.0f} GiB, {release}, kernel {kernel}"
 
 
 def table(figures: list[Figure]) -> str:

@@ -65,6 +65,12 @@ def test_help_names_every_verb_and_loads_none_of_them():
     assert not {"pydantic", "yaml", "docker", "ansible", "numpy"} & set(loaded)
 
 
+@pytest.mark.parametrize("verb", [[], ["validate"], ["site"], ["first-scan"], ["examples"]], ids=" ".join)
+def test_before_the_verb_and_behind_it_a_site_is_a_folder(verb):
+    words = CliRunner().invoke(build([*verb, "--help"]), [*verb, "--help"]).stdout
+    assert "-i, --inventory FOLDER" in words
+
+
 @pytest.mark.slow
 def test_a_verb_runs_on_the_manager_with_its_own_words_streams_and_exit_code(laboratory, ssh):
     path = f"{ssh.parent}:{os.environ['PATH']}"

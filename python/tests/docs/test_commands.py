@@ -29,6 +29,7 @@ BIN = Path(sys.executable).parent
 class Block:
     """A block of a page: ``sh lab`` and ``python lab`` run on the running lab, the rest is looked at without one.
 
+    ``sh host`` is typed as root on the host that the page names: a test of the laboratory's own runs it from the page.
     The ``lab session`` blocks of a page follow each other in one shell, Python with the ``python`` that is there then.
     """
 
@@ -99,6 +100,8 @@ def harmless(command: str) -> list[str]:  # noqa: PLR0911  (a line for each kind
             return [str(BIN / "bluefleet"), *with_help(rest)]
         case [".venv/bin/fab", "-H", _, name, *_]:
             return [str(BIN / "fab"), "--help", name]
+        case ["tar", "--create", "--gzip", "--file", _, folder]:
+            return ["ls", folder]
         case ["cp", "-r", source, _]:
             return ["ls", source]
         case ["ssh", *rest]:
@@ -149,7 +152,7 @@ def test_a_command_that_a_fresh_machine_does_not_have_is_refused(command: str) -
 def test_every_block_is_of_a_known_kind() -> None:
     kinds = {(block.language, block.kind) for block in blocks()}
     run = {(language, kind) for language in ("sh", "python") for kind in ("lab", "lab session")}
-    assert kinds <= run | {("sh", ""), ("yaml", ""), ("toml", ""), ("python", ""), ("", "")}
+    assert kinds <= run | {("sh", ""), ("sh", "host"), ("yaml", ""), ("toml", ""), ("python", ""), ("", "")}
 
 
 @pytest.mark.parametrize("block", [one for one in blocks() if (one.language, one.kind) == ("python", "")], ids=named)
@@ -192,6 +195,14 @@ def test_the_commands_of_the_page_work_on_the_lab_one_after_the_other(page: str)
 def test_the_commands_that_follow_each_other_can_be_read_by_a_shell(page: str) -> None:
     done = subprocess.run(["bash", "-n", "-c", SESSIONS[page]], capture_output=True, text=True, timeout=10, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("block", [one for one in blocks() if one.kind == "host"], ids=named)
+def test_the_commands_for_a_host_can_be_read_by_a_shell_and_are_run_by_a_test(block: Block) -> None:
+    done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True, timeout=10, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    tests = (ROOT / "python" / "tests" / "lab").glob("test_*.py")
+    assert any(Path(block.page).name in test.read_text(encoding="utf-8") for test in tests)
 
 
 def runs(name: str, command: list[str]) -> None:

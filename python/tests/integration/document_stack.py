@@ -10,7 +10,8 @@ import subprocess
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ class Stack:
 
     name: str
     folder: Path
+    #: Services whose data outlive their containers, with where these have them: in the volume <name>-<service>.
+    kept: Mapping[str, str] = field(default_factory=dict[str, str])
     addresses: dict[str, str] = field(default_factory=dict[str, str])
     started: list[str] = field(default_factory=list[str])
 
@@ -131,6 +134,8 @@ class Stack:
         """Start a container; its name."""
         name = f"{self.name}-{service}"
         self.started.append(name)
+        if service in self.kept:
+            options = (*options, "--volume", f"{name}:{self.kept[service]}")
         docker(
             "run", "--detach", "--name", name, "--network", self.name, "--network-alias", service, "--init",
             "--volume", f"{SOURCE}:/source:ro", "--env", "PYTHONPATH=/source", "--env", "PYTHONDONTWRITEBYTECODE=1",
@@ -145,6 +150,16 @@ class Stack:
         time.sleep(away)
         docker("start", f"{self.name}-{service}")
         self._look_up(service)
+
+    def stop(self, *services: str) -> None:
+        """Stop services as Compose does, with a term that each keeps well."""
+        docker("stop", "--time", "30", *(f"{self.name}-{service}" for service in services))
+
+    def start(self, *services: str) -> None:
+        """Start services that were stopped, each when the one before has its address."""
+        for service in services:
+            docker("start", f"{self.name}-{service}")
+            self._look_up(service)
 
     def _look_up(self, service: str) -> None:
         form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
@@ -207,7 +222,13 @@ def images() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def stack(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The document path, up; removed at the end, but for the logs of all in its folder."""
-    found = Stack(f"bluefleet-test-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("path"))
+    with running(Stack(f"bluefleet-test-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("path")), images) as found:
+        yield found
+
+
+@contextmanager
+def running(found: Stack, images: dict[str, str]) -> Iterator[Stack]:
+    """It is up; removed at the end, but for the logs of all in its folder."""
     make_network(found.name)
     try:
         start(found, images)
@@ -219,6 +240,8 @@ def stack(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
         if found.started:
             docker("rm", "--force", "--volumes", *found.started)
         docker("network", "rm", found.name)
+        for service in found.kept:
+            docker("volume", "rm", "--force", f"{found.name}-{service}")
 
 
 def start(stack: Stack, images: dict[str, str]) -> None:

@@ -133,8 +133,6 @@ def test_the_plot_draws_what_the_plan_says_is_of_interest(stack: Stack, checkout
     picture = checkout / ".cache" / "following" / "scan.png"
     pixels = (matplotlib.image.imread(picture)[..., :3] * 255).round()
     assert (np.abs(pixels - BLUE).max(axis=-1) < 8).sum() > 300, "no line is in the picture"
-    if keep := os.environ.get("KEEP_PICTURE"):
-        Path(keep).write_bytes(picture.read_bytes())
 
 
 def listen_until_now(stack: Stack, group: str) -> None:

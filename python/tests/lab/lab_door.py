@@ -46,14 +46,14 @@ def trust() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(LAB / ".state" / "pki" / "site" / "bundle.crt"))
 
 
-def on(host: str, command: str, *, check: bool = True, given: str | None = None) -> str:
+def on(host: str, command: str, *, check: bool = True, given: str | None = None, seconds: float = 120) -> str:
     """Run a shell command on a virtual host, past SSH; return what it printed."""
     done = subprocess.run(
         ["docker", "exec", "-i", f"bluefleet-lab-{host}", "bash", "-c", command],
         input=given,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=seconds,
         check=False,
     )
     if check and done.returncode != 0:

@@ -176,8 +176,9 @@ def test_both_edges_have_one_front_page_that_names_what_the_site_has(rendered: P
     for wanted in (
         'href="https://192.0.2.11/jupyter/"', "https://192.0.2.11/tiled", "https://192.0.2.10/api",
         "https://192.0.2.10/fleet", "192.0.2.10:9093", "ssh -X -t you@192.0.2.12 bsui",
+        "ssh -X you@192.0.2.12 bsui-screens DEVICE",
     ):  # fmt: skip
-        assert wanted in page, wanted
+        assert wanted in re.sub('<span class="word">|</span>', "", page), wanted
     for name, host in site.hosts.items():
         assert (f"<tr><th>{name}</th><td><code>{host.address}</code>" in page) == (host.groups != ["epics_clients"])
 
@@ -195,6 +196,12 @@ def test_the_front_page_loads_nothing_and_holds_no_secret(rendered: Path) -> Non
 
 def test_the_front_page_of_a_site_without_notebooks_has_no_word_of_them(rendered: Path) -> None:
     assert "upyter" not in (rendered / "without_jupyter.html").read_text()
+
+
+def test_the_front_page_of_a_site_without_screens_has_no_word_of_them(rendered: Path) -> None:
+    page = (rendered / "without_screens.html").read_text()
+    assert "bsui</code>" in page
+    assert "screens" not in page
 
 
 def test_engines_of_nodes_demand_a_certificate_and_the_others_answer_on_their_socket_only(files: Files) -> None:

@@ -1,6 +1,5 @@
 """`bluefleet examples`: a handful of varied runs, to have data to look at."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from bluefleet.cli._fleet import AsJson, console
 from bluefleet.cli._front_door import FrontDoor, Stages, front_door
 from bluefleet.cli._interrupted import interrupted_by_any_end
+from bluefleet.cli._of_site import OfSite
 from bluefleet.cli._report import SCHEMA_VERSION, answer_error, report
 
 if TYPE_CHECKING:
@@ -20,12 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def examples(
-    inventory: Annotated[
-        Path | None,
-        typer.Option(
-            "--inventory", "-i", envvar="BLUEFLEET_INVENTORY", help="Inventory of the site: inventories/<site>."
-        ),
-    ] = None,
+    inventory: OfSite = None,
     keep_open: Annotated[
         bool, typer.Option("--keep-open", help="Leave the environment open, also where it was opened for this.")
     ] = False,

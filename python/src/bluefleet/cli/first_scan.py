@@ -1,12 +1,12 @@
 """`bluefleet first-scan`: queue a scan through the site's front door, read it back, show it."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bluefleet.cli._fleet import refuse
 from bluefleet.cli._front_door import FrontDoor, Stages, front_door
+from bluefleet.cli._of_site import OfSite
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,12 +18,7 @@ app = typer.Typer()
 
 @app.command()
 def first_scan(
-    inventory: Annotated[
-        Path | None,
-        typer.Option(
-            "--inventory", "-i", envvar="BLUEFLEET_INVENTORY", help="Inventory of the site: inventories/<site>."
-        ),
-    ] = None,
+    inventory: OfSite = None,
 ) -> None:
     """Prove the site: scan the pinhole of the simulated beamline, and find its centre at 0 in what was stored.
 

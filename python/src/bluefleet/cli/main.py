@@ -9,12 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from bluefleet.cli._group import Group
+from bluefleet.cli._of_site import OfSite
 from bluefleet.cli._place import on_the_manager
 
 _EPILOG = """\b
@@ -103,16 +102,7 @@ VERBS = {
 
 
 def choose_site(
-    inventory: Annotated[
-        Path | None,
-        typer.Option(
-            "--inventory",
-            "-i",
-            envvar="BLUEFLEET_INVENTORY",
-            metavar="FOLDER",
-            help="Inventory of the site, inventories/<site>; the laboratory's unless given.",
-        ),
-    ] = None,
+    inventory: OfSite = None,
 ) -> None:
     """Operate a bluefleet site. On the control machine, verbs run on the manager over SSH."""
     # Every verb's own option has the same environment variable.

@@ -1,11 +1,11 @@
 """`bluefleet site`: every address, URL, authority and credential file of the site."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bluefleet.cli._control import addresses_of
+from bluefleet.cli._of_site import OfSite
 
 if TYPE_CHECKING:
     from bluefleet.inventory import SiteAddresses
@@ -15,12 +15,7 @@ app = typer.Typer()
 
 @app.command()
 def site(
-    inventory: Annotated[
-        Path | None,
-        typer.Option(
-            "--inventory", "-i", envvar="BLUEFLEET_INVENTORY", help="Inventory of the site: inventories/<site>."
-        ),
-    ] = None,
+    inventory: OfSite = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Show what a person or a script needs to connect: addresses, URLs, and which files hold the credentials."""

@@ -7,6 +7,7 @@ import typer
 
 from bluefleet.cli._control import inventory_of
 from bluefleet.cli._fleet import INVALID, refuse
+from bluefleet.cli._of_site import OfSite
 
 if TYPE_CHECKING:
     from bluefleet.inventory import Finding
@@ -16,12 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def validate(
-    inventory: Annotated[
-        Path | None,
-        typer.Option(
-            "--inventory", "-i", envvar="BLUEFLEET_INVENTORY", help="Inventory of the site: inventories/<site>."
-        ),
-    ] = None,
+    inventory: OfSite = None,
     site_file: Annotated[
         Path | None,
         typer.Option(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
@@ -105,6 +107,16 @@ class Queue:
             nspace=self._names,
         )
         self.RE(prepared["callable"](*prepared["args"], **prepared["kwargs"]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def names_that_can_be_copied() -> Iterator[None]:
+    """The queue copies an enumeration of its own; the Python of Debian 12 can't yet, that of the image can."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not hasattr(enum.Enum, "__deepcopy__"):
+            patch.setattr(enum.Enum, "__deepcopy__", lambda self, _memo: self, raising=False)
+            patch.setattr(enum.Enum, "__copy__", lambda self: self, raising=False)
+        yield
 
 
 @pytest.fixture(scope="module")

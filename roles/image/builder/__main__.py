@@ -6,6 +6,7 @@ object a line; the last one has event `result` or `error`. Ends when the process
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -69,7 +70,7 @@ def main(order: dict[str, Any]) -> None:
     pushed: list[str] = []
 
     if registry and order["ahead"]:
-        prepare(engine, _unknown(registry, built), log_dir)
+        prepare(engine, functools.partial(_unknown, registry, built), log_dir)
     if registry and order["state"] != "built":
         digests = registry.digests(built)
         mirrors = registry.mirrored_digests(published)

@@ -17,32 +17,39 @@ from image_lock import only_one
 from image_plan import Image
 
 SAVE_DEADLINE = 900.0
+#: What is written ahead leaves so much free: nobody needs it yet, and hosts are being made on the same disk.
+ROOM_LEFT = 5_000_000_000
 
 
 @contextmanager
 def archive(engine: Engine, images: Iterable[Image], folder: Path, waiting: Callable[[], None]) -> Iterator[Path]:
-    """The file with these images, which is gone afterwards. EngineError where there is no room for it."""
+    """The file with these images, nobody else's while this lasts and gone afterwards. EngineError where it has no room."""
     references = [image.reference for image in images]
     with only_one(folder / "push.lock", waiting):
         path = _written(engine, references, folder)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
 
-def prepare(engine: Engine, images: Iterable[Image], folder: Path) -> None:
-    """Write the file that `archive` will ask for, if there is room; without images only remove what nobody came for."""
-    references = [image.reference for image in images]
+def prepare(engine: Engine, wanted: Callable[[], Iterable[Image]], folder: Path) -> None:
+    """Write the file that `archive` will ask for, if there is room; without images only remove what nobody came for.
+
+    Which those are is asked when no push goes on: it may have been about them.
+    """
     with only_one(folder / "push.lock", lambda: None):
+        references = [image.reference for image in wanted()]
         if not references:
             _remove_others(folder, None)
-        elif _missing_room(engine, references, folder) <= 0:
+        elif _missing_room(engine, references, folder) + ROOM_LEFT <= 0:
             _written(engine, references, folder)
 
 
 def _written(engine: Engine, references: list[str], folder: Path) -> Path:
-    path = folder / f"push-{hashlib.sha256(' '.join(sorted(references)).encode()).hexdigest()[:12]}.tar"
+    # By content: what a tag names may have been built anew since a file was left here.
+    content = hashlib.sha256(" ".join(sorted(engine.ids(references))).encode()).hexdigest()
+    path = folder / f"push-{content[:12]}.tar"
     _remove_others(folder, path)
     if path.is_file():
         return path
@@ -66,6 +73,7 @@ def _missing_room(engine: Engine, references: list[str], folder: Path) -> int:
 
 
 def _remove_others(folder: Path, path: Path | None) -> None:
-    for old in folder.glob("push-*"):
+    """What an earlier push left, and what a killed `docker save` did under names of its own."""
+    for old in (*folder.glob("push-*"), *folder.glob(".tmp-push-*")):
         if old != path:
             old.unlink()

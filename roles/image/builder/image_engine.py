@@ -82,6 +82,13 @@ class Engine:
             found |= {tag: int(size) for tag in json.loads(tags or "[]") if tag in wanted}
         return found
 
+    def ids(self, references: Iterable[str]) -> list[str]:
+        """What each of these images is, by content. EngineError if the engine lacks one."""
+        answer = self.run("image", "inspect", "--format", "{{.Id}}", *references)
+        if answer.returncode != 0:
+            raise EngineError(f"the builder engine does not have what is to be pushed: {answer.stderr.strip()}")
+        return answer.stdout.split()
+
     def refuse_a_full_disk(self, images: Iterable[Image]) -> None:
         """Raise when these images would not fit; asked only of an engine on this machine."""
         stale = list(images)

@@ -1,5 +1,6 @@
 """What playbooks may not do unasked, and what roles and the manager must agree on."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ def plays(path: Path) -> list[dict[str, Any]]:
 def test_no_playbook_gives_itself_leave_to_interrupt_a_run(path: Path) -> None:
     given = {name for play in plays(path) for name in play.get("vars", {})}
     assert not given & {"site_interrupt_runs", "interrupt_runs"}
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
+def test_a_site_may_lack_any_group_that_a_playbook_asks_for(path: Path) -> None:
+    asked = re.findall(r"groups\['(\w+)'\](.{0,10})", path.read_text())
+    assert [group for group, then in asked if group != "all" and "| default" not in then] == []
 
 
 def test_rotation_of_secrets_asks_for_a_running_plan_before_it_begins_and_before_pods() -> None:

@@ -1,10 +1,13 @@
 """A machine with an engine of its own that can be switched off and on, and the power unit it hangs on."""
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+import weakref
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,6 +21,9 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.socket = folder / "docker.sock"
+        # A short path, whatever the test is called and runs beside: below it lie sockets, whose paths may have 107 bytes.
+        self._exec = Path(tempfile.mkdtemp(prefix="bf-"))
+        weakref.finalize(self, shutil.rmtree, self._exec, ignore_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
 
     def on(self) -> None:
@@ -26,7 +32,7 @@ class Machine:
             return
         words = [
             "unshare", "--net", "dockerd", "--host", f"unix://{self.socket}",
-            "--data-root", str(self._folder / "data"), "--exec-root", str(self._folder / "exec"),
+            "--data-root", str(self._folder / "data"), "--exec-root", str(self._exec),
             "--pidfile", str(self._folder / "pid"), "--config-file", str(self._folder / "none.json"),
             "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--storage-driver=vfs",
         ]  # fmt: skip
@@ -47,8 +53,8 @@ class Machine:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._process = None
-        for left in ("pid", "docker.sock", "exec/containerd/containerd.pid"):
-            (self._folder / left).unlink(missing_ok=True)
+        for left in (self._folder / "pid", self.socket, self._exec / "containerd/containerd.pid"):
+            left.unlink(missing_ok=True)
 
     def _answers(self) -> bool:
         asked = ["curl", "--silent", "--fail", "--unix-socket", str(self.socket), "http://engine/_ping"]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from bluefleet.documents.errors import DocumentError
@@ -173,7 +174,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> An
     while time.monotonic() < deadline:
         try:
             found = condition()
-        except (OSError, DocumentError, AssertionError, KeyError) as error:
+        except (OSError, DocumentError, AssertionError, KeyError, httpx.TransportError) as error:
             last = str(error)
         else:
             if found:

@@ -79,6 +79,18 @@ def test_the_very_same_plan_from_two_places_is_no_clash(load: Load) -> None:
     assert found.refusals == []
 
 
+@pytest.mark.parametrize("source", ["bluesky.plans", "bluefleet.acquisition.plans"])
+def test_a_plan_of_the_project_with_something_of_a_sites_around_it_is_refused_by_name(load: Load, source: str) -> None:
+    around_count = "@functools.wraps(theirs.count)\ndef count(*args):\n    yield from theirs.count(*args)\n"
+    around_grid_scan = "grid_scan = bpp.baseline_decorator([])(theirs.grid_scan)\n"
+    imports = f"import functools\nfrom bluesky import preprocessors as bpp\nimport {source} as theirs\n"
+    found = load(seven=f"{imports}{around_count}{around_grid_scan}__all__ = ['count', 'grid_scan']\n")
+    assert found.plans == {}
+    count, grid_scan = found.refusals
+    assert "plan count of seven is not available: this project" in count
+    assert "plan grid_scan of seven is not available: this project" in grid_scan
+
+
 def test_a_module_without_plans_says_what_a_plan_is(load: Load) -> None:
     (refusal,) = load(seven="def align():\n    return []\n").refusals
     assert "seven has no plans" in refusal

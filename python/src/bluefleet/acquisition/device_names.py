@@ -19,6 +19,8 @@ ALL_DEVICES = ":?.*:depth=5"
 # The queue's own words, which it puts in the place of Bluesky's protocols.
 DEVICE = "__DEVICE__"
 _WORDS = ("__READABLE__", "__MOVABLE__", "__FLYABLE__", DEVICE)
+# Of what names_devices returns: itself, and what it was given.
+_GIVEN = "_names_devices_of_"
 
 
 def names_devices(plan: Any, **types: str) -> Any:
@@ -29,6 +31,20 @@ def names_devices(plan: Any, **types: str) -> Any:
 
     :param types: of parameters that are annotated too widely or wrongly, in the queue's words
     """
+    told = _told(plan, types)
+    if told is not plan:
+        setattr(told, _GIVEN, (told, plan))
+    return told
+
+
+def without_names(plan: Any) -> Any:
+    """What names_devices was given; any other plan as it is, a person's own around one of those among them."""
+    told, given = getattr(plan, _GIVEN, (None, None))
+    # functools.wraps copies the attribute to what stands around it.
+    return given if told is plan else plan
+
+
+def _told(plan: Any, types: dict[str, str]) -> Any:
     if hasattr(plan, "_custom_parameter_annotation_"):
         return plan
     plan = _with_annotations_as_objects(plan)

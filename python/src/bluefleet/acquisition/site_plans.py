@@ -9,7 +9,6 @@ is not its own. A plan is what the queue takes for one: a generator function, or
 from __future__ import annotations
 
 import importlib
-import inspect
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from typing import Any
 
 from bluesky.utils import is_plan
 
-from bluefleet.acquisition.device_names import names_devices
+from bluefleet.acquisition.device_names import names_devices, without_names
 
 PROJECT = "bluefleet"
 
@@ -77,8 +76,8 @@ def _offered(module: ModuleType) -> dict[str, Any]:
 
 
 def _is_the_same(one: Any, other: Any) -> bool:
-    """Whatever stands around them."""
-    return other is not None and inspect.unwrap(one) is inspect.unwrap(other)
+    """Whether the queue was told of its devices or not. What a site has put around a plan is another one."""
+    return other is not None and without_names(one) is without_names(other)
 
 
 def _owner(thing: Any) -> str:

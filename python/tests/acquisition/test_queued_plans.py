@@ -228,6 +228,52 @@ def test_annotations_that_are_texts_are_read_as_far_as_they_go(load: Load) -> No
     queue.run("align", "spot", ["det"], "", [], "")
 
 
+DEVICES_IN_ANNOTATIONS = """
+from __future__ import annotations
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, Optional, TYPE_CHECKING
+from bluesky.protocols import Movable, Readable
+from ophyd_async.core import StandardReadable
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+def maybe(it: StandardReadable | None = None): yield
+def optional(it: Optional[StandardReadable] = None): yield
+def several(it: list[StandardReadable]): yield
+def any_of(it: Iterable[StandardReadable]): yield
+def different(it: set[Readable]): yield
+def each(*it: StandardReadable): yield
+def by_word(it: dict[str, "StandardReadable"]): yield
+def marked(it: Annotated[StandardReadable, "of the hutch"]): yield
+def quoted(it: "StandardReadable | int"): yield
+def inside(it: list["StandardReadable | None"]): yield
+def axis(it: Movable[float] | Literal["none"]): yield
+def wordy(it: "Readable | str"): yield
+def no_words_for_one(it: StandardReadable | Callable[[], int]): yield
+def only_for_checkers(it: list["ndarray | Readable"]): yield
+"""
+
+
+def test_a_device_is_looked_for_wherever_an_annotation_has_one(load: Load) -> None:
+    queue = Queue(**load(seven=DEVICES_IN_ANNOTATIONS).plans)
+    for name in ("maybe", "optional", "each", "marked", "quoted", "axis"):
+        assert queue.refusal(name, "det") == ""
+        assert "input_value='dett'" in queue.refusal(name, "dett"), name
+    for name in ("several", "any_of", "different", "inside"):
+        assert queue.refusal(name, ["det", "motor"]) == ""
+        assert "input_value='dett'" in queue.refusal(name, ["motor", "dett"]), name
+    assert queue.refusal("by_word", {"x": "det"}) == ""
+    assert "input_value='dett'" in queue.refusal("by_word", {"x": "dett"})
+    assert queue.refusal("maybe") == queue.refusal("maybe", None) == queue.refusal("axis", "none") == ""
+
+
+def test_an_annotation_that_takes_any_text_or_is_beyond_the_queues_words_refuses_nothing(load: Load) -> None:
+    queue = Queue(**load(seven=DEVICES_IN_ANNOTATIONS).plans)
+    for name in ("wordy", "no_words_for_one"):
+        assert queue.refusal(name, "det") == queue.refusal(name, "dett") == ""
+    assert queue.refusal("only_for_checkers", ["det"]) == ""
+
+
 def test_a_plan_that_the_queue_can_not_describe_is_left_to_it(load: Load) -> None:
     plan = load(seven="def odd(device=object()):\n    yield\n").plans["odd"]
     assert not hasattr(plan, "__wrapped__")

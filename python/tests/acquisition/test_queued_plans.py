@@ -178,6 +178,26 @@ def test_mv_may_set_texts_and_refuses_a_misspelt_device_before_it_moves_another(
     assert ophyd.sim.motor.position == 3
 
 
+class Axis(ophyd.Device):
+    """A device's part that has a part."""
+
+    speed = ophyd.Component(ophyd.Signal, value=1)
+
+
+class Stage(ophyd.Device):
+    """A device in three levels."""
+
+    x = ophyd.Component(Axis)
+
+
+def test_plans_take_a_devices_parts_and_mv_and_mvr_parts_of_these_too() -> None:
+    queue = Queue(stage=Stage(name="stage"))
+    assert queue.refusal("scan", ["stage.x"], "stage.x", 0, 1, 3) == ""
+    assert "input_value='stage.x.speed'" in queue.refusal("scan", ["det"], "stage.x.speed", 0, 1, 3)
+    assert queue.refusal("mv", "stage.x.speed", 2) == queue.refusal("mvr", "stage.x.speed", 2) == ""
+    queue.run("mv", "stage.x.speed", 2, "motor", 1)
+
+
 def test_texts_that_are_no_devices_stay_texts(queue: Queue) -> None:
     assert queue.refusal("count", ["det"], md={"sample": "dett", "detectors": ["dett"]}) == ""
     assert queue.refusal("list_scan", ["det"], "motor", ["in", "out"]) == ""

@@ -16,18 +16,21 @@ from bluesky_queueserver import parameter_annotation_decorator
 
 from bluefleet.acquisition.annotation_words import DEVICE_WORDS, in_words
 
+# The device and its parts, det.val and stage.x: each name stands in the list of each such parameter of each plan.
+DEPTH = 2
 # As deep as user_group_permissions.yaml allows.
-ALL_DEVICES = ":?.*:depth=5"
+WHOLE_DEPTH = 5
 # Of what names_devices returns: itself, and what it was given.
 _GIVEN = "_names_devices_of_"
 
 
-def names_devices(plan: Any, **types: str) -> Any:
+def names_devices(plan: Any, depth: int = DEPTH, **types: str) -> Any:
     """The same plan, which tells the queue what names its parameters take.
 
     Its annotations say which of them take devices. A plan that was decorated for the queue by its author, or that has
     nothing to tell, is returned as it is.
 
+    :param depth: 1 of devices alone, 2 of their parts, too, and so on
     :param types: of parameters that are annotated too widely or wrongly, in the queue's words
     """
     if hasattr(plan, "_custom_parameter_annotation_"):
@@ -38,7 +41,7 @@ def names_devices(plan: Any, **types: str) -> Any:
     found = {**_of_annotations(read), **types}
     if not found and all(read[name] is each.annotation for name, each in signature.parameters.items()):
         return plan
-    parameters = {name: {"annotation": type_, "devices": _lists(type_)} for name, type_ in found.items()}
+    parameters = {name: {"annotation": type_, "devices": _lists(type_, depth)} for name, type_ in found.items()}
     told: Any = parameter_annotation_decorator({"parameters": parameters})(plan)
     told.__signature__ = signature.replace(
         parameters=[each.replace(annotation=read[name]) for name, each in signature.parameters.items()]
@@ -69,8 +72,12 @@ def _meaning(annotation: Any, names: dict[str, Any]) -> Any:
 def _of_annotations(annotations: dict[str, Any]) -> dict[str, str]:
     """Those with devices in them. Beside Any nothing is refused: a text may be meant as one."""
     types = {name: in_words(each) or "" for name, each in annotations.items()}
-    return {name: type_ for name, type_ in types.items() if _lists(type_) and "typing.Any" not in type_}
+    return {
+        name: type_
+        for name, type_ in types.items()
+        if any(word in type_ for word in DEVICE_WORDS) and "typing.Any" not in type_
+    }
 
 
-def _lists(type_: str) -> dict[str, list[str]]:
-    return {word: [ALL_DEVICES] for word in DEVICE_WORDS if word in type_}
+def _lists(type_: str, depth: int) -> dict[str, list[str]]:
+    return {word: [f":?.*:depth={depth}"] for word in DEVICE_WORDS if word in type_}

@@ -7,7 +7,7 @@ from bluesky import plans as bp
 
 from bluefleet.acquisition import moves
 from bluefleet.acquisition.adaptive import plan as campaign
-from bluefleet.acquisition.device_names import names_devices
+from bluefleet.acquisition.device_names import WHOLE_DEPTH, names_devices
 from bluefleet.acquisition.xafs import plan as absorption
 
 __all__ = [
@@ -60,8 +60,9 @@ grid_scan = names_devices(bp.grid_scan, args=_NUMBERS, snake_axes=_SNAKED)
 list_grid_scan = names_devices(bp.list_grid_scan, args=_POSITIONS, snake_axes=_SNAKED)
 list_scan = names_devices(bp.list_scan, args=_POSITIONS)
 log_scan = names_devices(bp.log_scan)
-mv = names_devices(moves.mv, more=_ANYTHING)
-mvr = names_devices(bps.mvr, args=_NUMBERS)
+# What is set before a scan may lie deep in a detector.
+mv = names_devices(moves.mv, WHOLE_DEPTH, more=_ANYTHING)
+mvr = names_devices(bps.mvr, WHOLE_DEPTH, args=_NUMBERS)
 ramp_plan = names_devices(bp.ramp_plan)
 rel_adaptive_scan = names_devices(bp.rel_adaptive_scan)
 rel_grid_scan = names_devices(bp.rel_grid_scan, args=_NUMBERS, snake_axes=_SNAKED)

@@ -19,6 +19,8 @@ class Taking:
 
     name = "taking"
 
+    def prepare(self) -> None: ...
+
     def write(self, _batch: Sequence[Received], _patience: Patience) -> list[Rejected]:
         return []
 
@@ -107,6 +109,16 @@ def test_a_commit_is_not_waited_for_and_one_that_failed_is_made_again(service: S
     assert consumer.asked == [1, 1]
     service._note_commit(None, [TopicPartition("lab.bluesky.documents", 0, 1)])
     assert service.status()["committed"] == 1
+
+
+def test_a_client_that_was_given_up_and_hears_of_its_commits_later_says_nothing(service: SinkService) -> None:
+    given_up, in_use = (service._consumer_settings()["on_commit"] for _ in range(2))
+    receive(service, 0)
+    service._asked = 1
+    given_up(KafkaError(KafkaError._WAIT_COORD), [])
+    assert (service._asked, service.status()["ok"]) == (1, True)
+    in_use(KafkaError(KafkaError._WAIT_COORD), [])
+    assert (service._asked, service.status()["ok"]) == (-1, False)
 
 
 def test_a_run_is_silent_only_when_all_that_kafka_had_was_read(

@@ -9,13 +9,14 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from bluefleet.documents import codec
+from bluefleet.documents.closing import let_go_of
 from bluefleet.documents.codec import Document
 from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
 from bluefleet.documents.kafka import AGAIN, ALONE, DEADLINE, NEW_CLIENT_AFTER, DeadLetters, client_settings
@@ -110,6 +111,8 @@ class SinkService:
         self._stopping = threading.Event()
         self._patience = Patience(self._stopping)
         self._partition = TopicPartition(settings.topic, 0)
+        #: Which client is in use.
+        self._client = object()
         self._position = 0
         self._committed = -1
         self._asked = -1
@@ -146,7 +149,7 @@ class SinkService:
                 try:
                     self._consume(consumer)
                 finally:
-                    consumer.close()
+                    let_go_of(consumer)
         except Stopping:
             logger.info("stopped while waiting; what was not written is read again")
         finally:
@@ -200,7 +203,7 @@ class SinkService:
         return client_settings(self._settings) | {
             "group.id": f"{self._settings.site}-{self._group}",
             "enable.auto.commit": False,
-            "on_commit": self._note_commit,
+            "on_commit": self._commits_of_this_client(),
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 50,
             "fetch.error.backoff.ms": 100,
@@ -214,7 +217,7 @@ class SinkService:
         try:
             self._assign(consumer)
         except Unavailable:
-            consumer.close()
+            let_go_of(consumer)
             raise
         return consumer
 
@@ -322,6 +325,16 @@ class SinkService:
             consumer.commit(offsets=[TopicPartition(self._settings.topic, 0, offset)], asynchronous=True)
         except KafkaException as error:
             self._note_commit(error.args[0], [])
+
+    def _commits_of_this_client(self) -> Callable[[KafkaError | None, list[TopicPartition]], None]:
+        """What the next client's commits come to. One that is given up may still hear of its own much later."""
+        client = self._client = object()
+
+        def note(error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+            if client is self._client:
+                self._note_commit(error, partitions)
+
+        return note
 
     def _note_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         if error is not None:

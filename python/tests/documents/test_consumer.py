@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from bluefleet.documents import codec
 from bluefleet.documents.consumer import Received, Rejected, SinkService
+from bluefleet.documents.errors import Unavailable
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.settings import Settings
 
@@ -200,6 +201,30 @@ def test_what_is_no_document_goes_to_dead_letters(service: SinkService, body: by
     receive(service, 1)
     assert buried == [0]
     assert (service.status()["position"], service.status()["rejected"]) == (2, 1)
+
+
+def test_dead_letters_that_kafka_did_not_take_are_sent_by_a_new_producer(
+    service: SinkService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    sent: list[int] = []
+
+    class Letters:
+        """Those made first reach nobody."""
+
+        def __init__(self, _: Settings, sink: str) -> None:
+            made.append(self)
+            assert sink == "taking"
+
+        def send(self, message: Any, _: str) -> None:
+            if self is made[0]:
+                raise Unavailable("dead letters of taking: no answer from Kafka")
+            sent.append(message.offset())
+
+    monkeypatch.setattr("bluefleet.documents.consumer.DeadLetters", Letters)
+    service._assign(Committing(0))  # pyright: ignore[reportArgumentType]
+    receive(service, 0, 1, body=b"\xc1 not msgpack")
+    assert (len(made), sent) == (2, [0, 1])
 
 
 def test_how_long_the_oldest_document_waits_is_said(service: SinkService, monkeypatch: pytest.MonkeyPatch) -> None:

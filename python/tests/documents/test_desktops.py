@@ -1,8 +1,10 @@
 """What is said of a desktop's forwarder, from what it told last and how long ago."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+from confluent_kafka import KafkaError
 
 from bluefleet.documents.desktop_status import SILENT_AFTER, DesktopStatus, Told, desktops_of
 from bluefleet.documents.desktops import Herald
@@ -53,6 +55,39 @@ def test_a_forwarder_that_cannot_say_how_it_is_tells_that() -> None:
     )
     herald._tell(producer)  # pyright: ignore[reportArgumentType] - as much of a producer as is used
     assert told == [Told(waiting=None, problems=["it can't say how it is: OSError('no disk')"])]
+
+
+def test_what_nobody_heard_is_told_by_a_new_producer(monkeypatch: pytest.MonkeyPatch) -> None:
+    told_by: list[int] = []
+    made: list[object] = []
+
+    class Deaf:
+        """The first one's broker never answers."""
+
+        def __init__(self, _: dict) -> None:
+            made.append(self)
+            self.number = len(made)
+            self.reports: list[Callable] = []
+
+        def produce(self, _: str, on_delivery: Callable, **__: object) -> None:
+            told_by.append(self.number)
+            self.reports.append(on_delivery)
+            if len(told_by) == 4:
+                herald._ended.set()
+
+        def poll(self, _: float) -> None:
+            error = KafkaError(KafkaError._MSG_TIMED_OUT) if self.number == 1 else None
+            while len(self.reports) > 1:
+                self.reports.pop(0)(error, None)
+
+        def flush(self, _: float) -> None: ...
+
+    monkeypatch.setattr("bluefleet.documents.desktops.Producer", Deaf)
+    monkeypatch.setattr("bluefleet.documents.desktops.TELL_EVERY", 0.0)
+    herald = Herald(Settings(), "office", lambda: {"writers": {}, "problems": []})
+    herald.run()
+    # The second one goes on, as it is heard.
+    assert told_by == [1, 1, 2, 2, 2]
 
 
 def test_only_desktops_of_the_site_are_spoken_of_and_one_that_never_told_is() -> None:

@@ -304,8 +304,16 @@ class SinkService:
         for item in rejected:
             message = by_offset[item.offset]
             logger.error("document at offset %d can't be stored: %s", item.offset, item.reason)
-            self._patience.until_available(lambda m=message, r=item.reason: self._dead.send(m, r))
+            self._patience.until_available(lambda m=message, r=item.reason: self._send_dead(m, r))
             self._rejected += 1
+
+    def _send_dead(self, message: Message, reason: str) -> None:
+        try:
+            self._dead.send(message, reason)
+        except Unavailable:
+            # A producer whose broker was away sometimes never connects again: the next attempt has a new one.
+            del self._dead
+            raise
 
     def _note_gap(self, offset: int) -> None:
         """Offsets that never come: the topic is limited in size, and its end ran over this sink."""

@@ -37,13 +37,21 @@ class Herald(threading.Thread):
         self._desktop = desktop
         self._status = status
         self._ended = threading.Event()
+        #: Whether the producer in use could not tell something.
+        self._unheard = False
 
     def run(self) -> None:
-        """Tell until `end`. What does not get through is told anew: Kafka being away is everybody's trouble."""
-        producer = Producer(client_settings(self._settings) | {"acks": "all", "message.timeout.ms": int(WITHIN * 1000)})
+        """Tell until `end`. What does not get through is told anew: Kafka being away is everybody's trouble.
+
+        By a new producer: one whose broker was away sometimes never connects again.
+        """
+        producer = self._producer()
         while not self._ended.is_set():
             self._tell(producer)
             self._ended.wait(TELL_EVERY)
+            producer.poll(0)
+            if self._unheard:
+                producer = self._producer()
         self._tell(producer)
         producer.flush(WITHIN)
 
@@ -52,6 +60,13 @@ class Herald(threading.Thread):
         self._ended.set()
         self.join(timeout=WITHIN + 1)
 
+    def _producer(self) -> Producer:
+        self._unheard = False
+        return Producer(client_settings(self._settings) | {"acks": "all", "message.timeout.ms": int(WITHIN * 1000)})
+
+    def _note(self, error: KafkaError | None, _message: Message) -> None:
+        self._unheard = error is not None
+
     def _tell(self, producer: Producer) -> None:
         ended = self._ended.is_set()
         try:
@@ -59,7 +74,8 @@ class Herald(threading.Thread):
         except Exception as error:  # noqa: BLE001 - falling silent would hide why
             told = Told(waiting=None, problems=[f"it can't say how it is: {error!r}"], ended=ended)
         try:
-            producer.produce(self._settings.status_topic, value=told.model_dump_json().encode(), key=self._desktop)
+            body = told.model_dump_json().encode()
+            producer.produce(self._settings.status_topic, value=body, key=self._desktop, on_delivery=self._note)
             producer.poll(0)
         except (KafkaException, BufferError) as error:
             logger.warning("%s: not told how this forwarder is: %s", self._desktop, error)

@@ -184,6 +184,27 @@ def test_a_client_that_kafka_does_not_answer_is_given_up_for_a_new_one(
     assert (clock.now < 130.0) == given_up
 
 
+def test_that_kafka_sends_nothing_is_said_through_all_new_clients_until_something_comes(
+    service: SinkService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("bluefleet.documents.consumer.time.monotonic", lambda: clock.now)
+    problem = "Kafka at kafka:9092 has more and sends nothing"
+    for _ in range(2):
+        consumer: Any = Silent(3, clock)
+        service._assign(consumer)
+        service._note_lag(consumer)
+        service._consume(consumer)
+        assert service.status()["problems"] == [problem]
+    consumer = Silent(3, clock)
+    service._assign(consumer)
+    clock.now += 10
+    service._note_lag(consumer)
+    assert service.status()["problems"] == [problem]
+    receive(service, 0, 1)
+    assert service.status()["ok"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -124,6 +124,8 @@ class SinkService:
         self._rejected = 0
         self._last: dict[str, Any] = {}
         self._kafka_trouble = "not connected to Kafka yet"
+        #: Kafka answers new clients, and sends them nothing of what it has.
+        self._stalled = ""
         self._ask_again_at = 0.0
         #: When Kafka last sent something, or had nothing more, by `time.monotonic()`.
         self._answered = 0.0
@@ -165,7 +167,7 @@ class SinkService:
 
     def status(self, _rest: str = "") -> dict[str, Any]:
         """Position, lag and trouble."""
-        problems = [text for text in (self._patience.trouble, self._kafka_trouble, *self._gaps) if text]
+        problems = [text for text in (self._patience.trouble, self._kafka_trouble, self._stalled, *self._gaps) if text]
         problems += self._sink.problems()
         return {
             "service": self._sink.name,
@@ -246,8 +248,9 @@ class SinkService:
         self._answered = time.monotonic()
         while not self._stopping.is_set():
             if time.monotonic() - self._answered > NEW_CLIENT_AFTER:
-                trouble = self._kafka_trouble or f"Kafka at {self._settings.kafka_bootstrap} has more and sends nothing"
-                logger.warning("%s; going on with a new client", trouble)
+                if not self._kafka_trouble:
+                    self._stalled = f"Kafka at {self._settings.kafka_bootstrap} has more and sends nothing"
+                logger.warning("%s; going on with a new client", self._kafka_trouble or self._stalled)
                 return
             self._patience.ticked = time.monotonic()
             messages = consumer.consume(BATCH, timeout=GATHER)
@@ -273,7 +276,7 @@ class SinkService:
         return error.fatal() or error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
 
     def _handle(self, messages: list[Message]) -> None:
-        self._kafka_trouble = ""
+        self._kafka_trouble = self._stalled = ""
         batch: list[Received] = []
         rejected: list[Rejected] = []
         for message in messages:
@@ -367,6 +370,7 @@ class SinkService:
             self._high = max(high, self._position)
             if self._high == self._position:
                 self._answered = time.monotonic()
+                self._stalled = ""
             self._end_known = (high, asked_at)
             self._behind_since = (self._behind_since or time.time()) if self._high > self._position else 0.0
             self._kafka_trouble = ""

@@ -33,6 +33,8 @@ DEADLINE = 10.0
 #: A client that hears nothing of Kafka for so long, in seconds, while it should, is given up for a new one: when a broker
 #: was away, librdkafka's sometimes never connects again.
 NEW_CLIENT_AFTER = 20.0
+#: What a producer has sent and got no acknowledgement of for so long, in seconds, it sends again; Kafka knows the second copy.
+SENT_AGAIN_AFTER = 15.0
 #: The library's own answer, which names the reason, comes before we stop waiting for it.
 GRACE = 2.0
 
@@ -73,6 +75,7 @@ def idempotent_producer(settings: Settings) -> Producer:
             "enable.idempotence": True,
             "acks": "all",
             "message.timeout.ms": 0,
+            "socket.timeout.ms": int(SENT_AGAIN_AFTER * 1000),
             "linger.ms": 2,
             "message.max.bytes": MAX_MESSAGE_BYTES,
         }

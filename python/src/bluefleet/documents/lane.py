@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from bluefleet.documents import spool_store
 from bluefleet.documents.errors import DocumentError, SpoolFailed, Unavailable
-from bluefleet.documents.kafka import end_of_topic, ensure_topics, idempotent_producer
+from bluefleet.documents.kafka import SENT_AGAIN_AFTER, end_of_topic, ensure_topics, idempotent_producer
 from bluefleet.documents.lost_deliveries import unmark_lost
 from bluefleet.documents.settings import ForwarderSettings, Settings
 from bluefleet.documents.spool_store import Spooled
@@ -24,8 +24,9 @@ BATCH_BYTES = 32 * 1024**2
 IDLE = 0.02
 BACK_OFF = 5.0
 #: A producer that gets nothing acknowledged for so long, in seconds, is given up for a new one: when a broker was away,
-#: librdkafka's sometimes never connects again. Long, since the new one does not know what Kafka took of the old one's.
-NEW_PRODUCER_AFTER = 60.0
+#: librdkafka's sometimes never connects again. It has sent several times by then, which doubles nothing; the new one does
+#: not know what Kafka took of the old one's.
+NEW_PRODUCER_AFTER = 6 * SENT_AGAIN_AFTER
 #: Answers after which sending the same document again is of no use.
 PERMANENT = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_MSG_SIZE}
 

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from bluefleet.documents import codec
 from bluefleet.documents.consumer import Received, Rejected, SinkService
 from bluefleet.documents.errors import Unavailable
+from bluefleet.documents.listening import AWAY_AFTER, BROUGHT_AFTER
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.settings import Settings
 
@@ -46,7 +47,7 @@ class Committing:
 
     def __init__(self, committed: int) -> None:
         self.offset, self.asked = committed, list[int]()
-        self.end = 0
+        self.end, self.away = 0, False
 
     def list_topics(self, **_: object) -> object:
         return SimpleNamespace(topics={"lab.bluesky.documents": None})
@@ -57,6 +58,8 @@ class Committing:
     def assign(self, partitions: list[TopicPartition]) -> None: ...
 
     def get_watermark_offsets(self, _: TopicPartition, **__: object) -> tuple[int, int]:
+        if self.away:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return 0, self.end
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
@@ -122,31 +125,65 @@ def test_a_client_that_was_given_up_and_hears_of_its_commits_later_says_nothing(
     assert (service._asked, service.status()["ok"]) == (-1, False)
 
 
-def test_a_run_is_silent_only_when_all_that_kafka_had_was_read(
-    service: SinkService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    consumer, sink = Committing(0), service._sink
-    assert isinstance(sink, Taking)
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("bluefleet.documents.consumer.time.monotonic", lambda: clock.now)
+class Looks:
+    """The service's looks at the topic's end, at times of the test's own."""
 
-    def look(at: float, *offsets: int) -> None:
-        clock.now = at
+    def __init__(self, service: SinkService, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.service, self.consumer, self.now = service, Committing(0), 1000.0
+        monkeypatch.setattr("bluefleet.documents.consumer.time.monotonic", lambda: self.now)
+        service._assign(self.consumer)  # pyright: ignore[reportArgumentType]
+
+    def look(self, at: float, *offsets: int) -> None:
+        """Once, after these came."""
+        self.now = at
         if offsets:
-            receive(service, *offsets)
-            service._commit(consumer)  # pyright: ignore[reportArgumentType]
-        service._note_lag(consumer)  # pyright: ignore[reportArgumentType]
+            receive(self.service, *offsets)
+            self.service._commit(self.consumer)  # pyright: ignore[reportArgumentType]
+        self.service._note_lag(self.consumer)  # pyright: ignore[reportArgumentType]
 
-    service._assign(consumer)  # pyright: ignore[reportArgumentType]
-    sink.held_at, consumer.end = 0, 3
-    look(100.0, 0)
-    # Away from Kafka, or stuck at a database, for days: the rest may be the run's.
-    look(999_999.0)
+    def look_for(self, seconds: float) -> None:
+        """Once a minute, with Kafka there all the time."""
+        end = self.now + seconds
+        while self.now < end:
+            self.look(min(end, self.now + AWAY_AFTER))
+
+
+@pytest.fixture
+def looks(service: SinkService, monkeypatch: pytest.MonkeyPatch) -> Looks:
+    return Looks(service, monkeypatch)
+
+
+def test_a_run_is_silent_only_when_all_that_kafka_had_was_read(service: SinkService, looks: Looks) -> None:
+    sink = service._sink
+    assert isinstance(sink, Taking)
+    sink.held_at, looks.consumer.end = 0, 3
+    looks.look(1000.0, 0)
+    looks.look_for(99_000.0)
+    # The rest may be the run's.
     assert sink.heard_until == []
-    look(1_000_009.0, 1, 2)
-    assert sink.heard_until == [999_999.0]
+    heard_until = service._listening.seconds
+    assert heard_until > 90_000.0
+    looks.look(looks.now + 9, 1, 2)
+    assert sink.heard_until == [heard_until]
     # And what was held is committed, though nothing new came.
-    assert consumer.asked == [3]
+    assert looks.consumer.asked == [3]
+
+
+def test_time_in_which_kafka_was_away_and_forwarders_bring_what_waited_is_nobodys_silence(
+    service: SinkService, looks: Looks
+) -> None:
+    looks.look(1000.0)
+    looks.look_for(5000.0)
+    heard = service._listening.seconds
+    for days in range(1, 9):
+        looks.consumer.away = True
+        looks.look(looks.now + days * 86400.0)
+    looks.consumer.away = False
+    looks.look(looks.now + 3)
+    looks.look_for(BROUGHT_AFTER)
+    assert service._listening.seconds == heard > 4000.0
+    looks.look_for(100.0)
+    assert service._listening.seconds == heard + 100.0
 
 
 class Silent(Committing):

@@ -85,8 +85,9 @@ print(sink.holds(run).model_dump_json())
 """
 
 HASTY = """
-from bluefleet.documents import awaited_runs, tiled_sink
+from bluefleet.documents import awaited_runs, listening, tiled_sink
 awaited_runs.SILENT_AGAIN = 3.0
+listening.BROUGHT_AFTER = 0.0
 tiled_sink.main()
 """
 

@@ -5,14 +5,13 @@ days. One that is sent again comes without a pause, so when nothing comes of it,
 """
 
 import logging
-import time
 from dataclasses import dataclass
 
 from bluefleet.documents.consumer import Received
 
 logger = logging.getLogger(__name__)
 
-#: Without a document for so long a run has no end any more. Seconds.
+#: Without a document for so long, while Kafka was listened to, a run has no end any more. Seconds.
 SILENT = 7 * 86400.0
 #: The same for one that is sent again: the next documents of a long run may be far away in the topic.
 SILENT_AGAIN = 1800.0
@@ -40,7 +39,7 @@ class AwaitedRuns:
     def heard(self, received: Received) -> None:
         """A document of a run came."""
         known = self._runs.setdefault(received.run, _Awaited(0.0, received.again, received.name == "start"))
-        known.heard_at = time.monotonic()
+        known.heard_at = received.heard_at
         known.again = known.again and received.again
 
     def ended(self, run: str) -> None:

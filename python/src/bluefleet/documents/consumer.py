@@ -20,6 +20,7 @@ from bluefleet.documents.closing import let_go_of
 from bluefleet.documents.codec import Document
 from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
 from bluefleet.documents.kafka import AGAIN, ALONE, DEADLINE, NEW_CLIENT_AFTER, DeadLetters, client_settings
+from bluefleet.documents.listening import Listening
 from bluefleet.documents.named_runs import NamedRun, NamedRuns
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.run_digest import RunDigest
@@ -54,6 +55,8 @@ class Received:
     alone: bool = False
     #: Whether somebody sent it again, by itself or with its run.
     again: bool = False
+    #: When it came, by the time that Kafka was listened to.
+    heard_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Sink(Protocol):
         ...
 
     def let_go(self, heard_until: float) -> bool:
-        """Wait no longer for runs of which nothing came for too long before that `time.monotonic()`; whether there were any."""
+        """Wait no longer for runs of which nothing came for too long before then, counted as `Received.heard_at` is; whether
+        there were any."""
         ...
 
     def problems(self) -> list[str]:
@@ -129,8 +133,9 @@ class SinkService:
         self._ask_again_at = 0.0
         #: When Kafka last sent something, or had nothing more, by `time.monotonic()`.
         self._answered = 0.0
-        #: The end of the topic as Kafka said last, and when it was asked.
-        self._end_known = (0, 0.0)
+        #: The end of the topic as Kafka said last, and for how long it had been listened to when it was asked.
+        self._end_known: tuple[int, float] | None = None
+        self._listening = Listening()
         #: Since when, in epoch seconds, the oldest document in hand and the oldest not read yet have waited; 0 = none.
         self._in_hand_since = 0.0
         self._behind_since = 0.0
@@ -290,7 +295,7 @@ class SinkService:
                 run = (message.key() or b"").decode(errors="replace")
                 headers = {key for key, _ in message.headers() or []}
                 again = not headers.isdisjoint({ALONE, AGAIN})
-                batch.append(Received(offset, run, name, document, ALONE in headers, again))
+                batch.append(Received(offset, run, name, document, ALONE in headers, again, self._listening.seconds))
         self._in_hand_since = messages[0].timestamp()[1] / 1000
         rejected += self._sink.write(batch, self._patience)
         self._bury(messages, rejected)
@@ -371,18 +376,18 @@ class SinkService:
             if self._high == self._position:
                 self._answered = time.monotonic()
                 self._stalled = ""
-            self._end_known = (high, asked_at)
+            self._listening.answered(asked_at)
+            self._end_known = (high, self._listening.seconds)
             self._behind_since = (self._behind_since or time.time()) if self._high > self._position else 0.0
             self._kafka_trouble = ""
         self._ask_again_at = time.monotonic() + ASK_EVERY
 
     def _let_go(self, consumer: Consumer) -> None:
-        """What Kafka had when it was asked last has been handled by now: a run of which nothing was there is silent.
-
-        However long we waited for a database or for Kafka meanwhile, that is nobody's silence.
-        """
-        end, asked_at = self._end_known
-        if asked_at > 0 and end <= self._position and self._sink.let_go(asked_at):
+        """What Kafka had when it was asked last has been handled by now: a run of which nothing was there is silent."""
+        if self._end_known is None:
+            return
+        end, heard_until = self._end_known
+        if end <= self._position and self._sink.let_go(heard_until):
             self._commit(consumer)
 
 

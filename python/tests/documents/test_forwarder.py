@@ -214,7 +214,7 @@ def test_what_would_be_sent_again_is_what_was_delivered(tmp_path: Path, forwarde
     assert forwarder.status()["delivered_end"] == 72
 
 
-def test_a_run_whose_beginning_has_left_the_spool_is_looked_for_in_the_whole_topic(
+def test_a_run_whose_beginning_has_left_the_spool_is_looked_for_from_when_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run(8)
@@ -222,10 +222,10 @@ def test_a_run_whose_beginning_has_left_the_spool_is_looked_for_in_the_whole_top
         publish = Publisher(spool)
         for name, document in run:
             publish(name, document)
-    asked: list[tuple[int | None, int | None]] = []
+    asked: list[tuple[int | None, int | None, float | None]] = []
 
-    def answer(_: object, uid: str, *, first: int | None, last: int | None) -> RunDigest:
-        asked.append((first, last))
+    def answer(_: object, uid: str, *, first: int | None, last: int | None, since: float | None = None) -> RunDigest:
+        asked.append((first, last, since))
         return RunDigest(run=uid)
 
     monkeypatch.setattr("bluefleet.documents.forwarder.topic_digest", answer)
@@ -234,10 +234,11 @@ def test_a_run_whose_beginning_has_left_the_spool_is_looked_for_in_the_whole_top
     with contextlib.closing(spool_store.connect(spool.path)) as connection:
         spool_store.mark_delivered(connection, [(seq, seq + 100, None) for seq in range(1, len(run) + 1)])
         service.run_in_kafka(uid_of(run))
+        (known,) = spool_store.runs(connection)
         assert spool_store.prune(connection, delivered_before=time.time() + 60, documents=4) == 4
         service.run_in_kafka(uid_of(run))
     service.status_server._server.server_close()
-    assert asked == [(101, 111), (None, 111)]
+    assert asked == [(101, 111, None), (None, 111, known.time)]
     with pytest.raises(RunNotFound, match=r"the beginning of run .* has left the spool"):
         service.run_in_spool(uid_of(run))
 

@@ -44,8 +44,10 @@ def hung(stack: Stack) -> Iterator[None]:
     docker("pause", f"{stack.name}-kafka")
     goes_on = threading.Timer(HANGS, docker, ("unpause", f"{stack.name}-kafka"))
     goes_on.start()
-    yield
-    goes_on.join()
+    try:
+        yield
+    finally:
+        goes_on.join()
 
 
 def test_a_kafka_that_hung_for_a_minute_has_every_document_once(kafka: Stack) -> None:

@@ -145,7 +145,7 @@ class Forwarder:
     def run_in_kafka(self, reference: str) -> dict[str, Any]:
         """What Kafka holds of a run. A full uid is looked for in the whole topic when no spool knows it any more.
 
-        What has left the spool took along where in Kafka it lies: then the run's beginning may be anywhere, too.
+        What has left the spool took along where in Kafka it lies; when the run began is known as long as anything of it is here.
         """
         try:
             path, run = find_run(self._settings.spools(), reference)
@@ -155,9 +155,10 @@ class Forwarder:
             return topic_digest(self._settings, reference, first=None, last=None).model_dump()
         with contextlib.closing(spool_store.connect(path)) as connection:
             first, last = spool_store.offsets_of(connection, run)
-            if not spool_store.has_start(connection, run):
-                first = None
-        return topic_digest(self._settings, run, first=first, last=last).model_dump()
+            if spool_store.has_start(connection, run):
+                return topic_digest(self._settings, run, first=first, last=last).model_dump()
+            began = next((known.time for known in spool_store.runs(connection, "run = ?", (run,))), None)
+        return topic_digest(self._settings, run, first=None, last=last, since=began).model_dump()
 
     def runs_named(self, name: str) -> dict[str, Any]:
         """Runs that the name may mean: all of them for a place from the end."""

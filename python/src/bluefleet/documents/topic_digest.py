@@ -8,11 +8,16 @@ from bluefleet.documents.settings import Settings
 from bluefleet.documents.topic_run import messages_of
 
 
-def topic_digest(settings: Settings, run: str, *, first: int | None, last: int | None) -> RunDigest:
-    """Sum up the run's documents between two offsets, or in the whole topic. Raises RunNotFound, Unavailable."""
+def topic_digest(
+    settings: Settings, run: str, *, first: int | None, last: int | None, since: float | None = None
+) -> RunDigest:
+    """Sum up the run's documents between two offsets, from a time on, or in the whole topic.
+
+    Raises RunNotFound, Unavailable.
+    """
     digester = Digester(run)
     count = 0
-    for _, body in messages_of(settings, run, first=first, last=last):
+    for _, body in messages_of(settings, run, first=first, last=last, since=since):
         _add(digester, body)
         count += 1
     if not count:

@@ -15,14 +15,21 @@ from bluefleet.documents.spool_store import Spooled
 
 #: Longest time without anything from the topic.
 SILENCE = 15.0
+#: By how much the clocks of who took a run and who delivered it may differ, in seconds.
+CLOCKS_DIFFER = 3600.0
 
 
 def messages_of(
-    settings: Settings, run: str | None, *, first: int | None = None, last: int | None = None
+    settings: Settings,
+    run: str | None,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+    since: float | None = None,
 ) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of what has the run's key, or of everything, between two offsets, or in the whole topic as it is now.
 
-    Raises Unavailable.
+    `since`, in epoch seconds, may stand for `first`: what was delivered before is passed over. Raises Unavailable.
     """
     consumer = Consumer(
         client_settings(settings)
@@ -35,6 +42,8 @@ def messages_of(
     )
     try:
         low, high = consumer.get_watermark_offsets(TopicPartition(settings.topic, 0), timeout=DEADLINE)
+        if first is None and since is not None:
+            first = _delivered_since(consumer, settings.topic, since)
         begin = low if first is None else max(low, first)
         end = high if last is None else min(high, last + 1)
         consumer.assign([TopicPartition(settings.topic, 0, begin)])
@@ -75,6 +84,13 @@ def starts_in_topic(settings: Settings, *, first: int) -> Iterator[NamedRun]:
             name, document = codec.decode(body)
             if name == "start":
                 yield NamedRun.of_start(document)
+
+
+def _delivered_since(consumer: Consumer, topic: str, since: float) -> int | None:
+    """The offset of the first message from then on; None when Kafka knows of none."""
+    at = TopicPartition(topic, 0, int((since - CLOCKS_DIFFER) * 1000))
+    (found,) = consumer.offsets_for_times([at], timeout=DEADLINE)
+    return found.offset if found.offset >= 0 else None
 
 
 def _read(consumer: Consumer, key: bytes | None, begin: int, end: int) -> Iterator[tuple[int, bytes]]:

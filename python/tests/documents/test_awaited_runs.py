@@ -50,3 +50,13 @@ def test_a_run_that_has_ended_or_was_refused_is_not_waited_for() -> None:
     runs.ended("ended")
     runs.forget("refused")
     assert runs.silent(1000.0 + SILENT + 1) == []
+
+
+def test_a_second_copy_of_a_start_whose_run_has_ended_is_not_waited_for_long_and_says_nothing() -> None:
+    runs = AwaitedRuns()
+    hear(runs, "start", again=False)
+    runs.had_ended("r")
+    hear(runs, "descriptor", again=False)
+    assert runs.silent(1000.0 + SILENT_AGAIN) == []
+    assert runs.silent(1000.0 + SILENT_AGAIN + 1) == ["r"]
+    assert runs.problems() == []

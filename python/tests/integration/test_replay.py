@@ -3,6 +3,9 @@
 import contextlib
 import sqlite3
 import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +103,20 @@ def place(stack: Stack, service: str) -> Place:
     return Place(service, f"http://{stack.addresses[service]}:8400")
 
 
+@contextmanager
+def hasty_sink(stack: Stack, images: dict[str, str]) -> Iterator[str]:
+    """In the Tiled sink's place, with its position: one that is less patient; its name."""
+    docker("stop", f"{stack.name}-tiled-sink")
+    service = f"hasty-sink-{uuid.uuid4().hex[:4]}"
+    hasty = stack.run(service, images["tiled"], "python", "-c", HASTY, options=sink_options(stack))
+    try:
+        yield service
+    finally:
+        docker("stop", hasty)
+        docker("start", f"{stack.name}-tiled-sink")
+        stack._look_up("tiled-sink")
+
+
 def replay(stack: Stack, path: str, content: dict[str, Any] | None = None) -> Replayed:
     """Have the forwarder send something again, and wait until both sinks have seen it."""
     said = Asker(None).post(place(stack, "forwarder"), path, content or {}, deadline=60)
@@ -173,29 +190,38 @@ def test_a_replay_that_is_broken_off_is_let_go_of_and_said_until_it_is_made_whol
     uid = publish(stack, documents)
     before = stack.verify(uid)
     assert before.equal, before.differences
-    docker("stop", f"{stack.name}-tiled-sink")
-    # In its place, with its position: one that is less patient.
-    hasty = stack.run("hasty-sink", images["tiled"], "python", "-c", HASTY, options=sink_options(stack))
-    try:
-        at = wait_for(lambda: max(0, ask(stack, "hasty-sink")["committed"]), "the sink at work", 60)
+    with hasty_sink(stack, images) as hasty:
+        at = wait_for(lambda: max(0, ask(stack, hasty)["committed"]), "the sink at work", 60)
         some = [Spooled(seq, uid, name, 0.0, encode(name, it)) for seq, (name, it) in enumerate(documents[:-1])]
         resend(stack.internal, some, lambda _: None)
-        wait_for(lambda: ask(stack, "hasty-sink")["position"] >= at + len(some), "all that was sent is read")
-        assert ask(stack, "hasty-sink")["committed"] < at + len(some)
+        wait_for(lambda: ask(stack, hasty)["position"] >= at + len(some), "all that was sent is read")
+        assert ask(stack, hasty)["committed"] < at + len(some)
         # Nothing else comes, and it is let go of all the same.
-        (problem,) = wait_for(lambda: ask(stack, "hasty-sink")["problems"], "the replay is given up")
+        (problem,) = wait_for(lambda: ask(stack, hasty)["problems"], "the replay is given up")
         assert f"run {uid} was sent again and broken off" in problem
-        said = wait_for(lambda: (it := ask(stack, "hasty-sink"))["committed"] == it["position"] and it, "a commit")
+        said = wait_for(lambda: (it := ask(stack, hasty))["committed"] == it["position"] and it, "a commit")
         assert said["rejected"] == 0
         Asker(None).post(place(stack, "forwarder"), f"replay/{uid}", {}, deadline=60)
-        wait_for(lambda: ask(stack, "hasty-sink")["ok"], "all well when all of it was sent")
-    finally:
-        docker("stop", hasty)
-        docker("start", f"{stack.name}-tiled-sink")
-        stack._look_up("tiled-sink")
+        wait_for(lambda: ask(stack, hasty)["ok"], "all well when all of it was sent")
     after = stack.verify(uid)
     assert after.equal, after.differences
     assert after.places["tiled"] == before.places["tiled"]
+
+
+def test_a_second_copy_of_a_start_that_comes_after_the_stop_holds_nothing_up(
+    stack: Stack, images: dict[str, str]
+) -> None:
+    documents = every_kind(pages=False, scan_id=29)
+    uid = publish(stack, documents)
+    assert stack.verify(uid).equal
+    with hasty_sink(stack, images) as hasty:
+        at = wait_for(lambda: max(0, ask(stack, hasty)["committed"]), "the sink at work", 60)
+        producer = Producer(client_settings(stack.internal))
+        producer.produce(f"{SITE}.bluesky.documents", value=encode(*documents[0]), key=uid.encode())
+        producer.flush(10)
+        said = wait_for(lambda: (it := ask(stack, hasty))["committed"] > at and it, "a commit beyond it")
+        assert said["ok"], said["problems"]
+    assert stack.verify(uid).equal
 
 
 def test_a_run_that_nobody_has_is_not_sent(stack: Stack) -> None:

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 #: Without a document for so long, while Kafka was listened to, a run has no end any more. Seconds.
 SILENT = 7 * 86400.0
-#: The same for one that is sent again: the next documents of a long run may be far away in the topic.
+#: The same for one that is sent again, or had ended: the next documents of a long run may be far away in the topic.
 SILENT_AGAIN = 1800.0
 #: How many of them the status names, the latest ones.
 BROKEN_OFF = 5
@@ -26,6 +26,8 @@ class _Awaited:
     again: bool
     #: Whether it was heard from its start on.
     whole: bool
+    #: Whether it had ended before.
+    over: bool = False
 
 
 class AwaitedRuns:
@@ -42,6 +44,11 @@ class AwaitedRuns:
         known.heard_at = received.heard_at
         known.again = known.again and received.again
 
+    def had_ended(self, run: str) -> None:
+        """Its end is stored, and something of it came all the same: perhaps a second copy, and nothing will follow."""
+        if run in self._runs:
+            self._runs[run].over = True
+
     def ended(self, run: str) -> None:
         """Its stop came."""
         known = self._runs.pop(run, None)
@@ -57,7 +64,7 @@ class AwaitedRuns:
         found = {
             run: known
             for run, known in self._runs.items()
-            if heard_until - known.heard_at > (SILENT_AGAIN if known.again else self._silent)
+            if heard_until - known.heard_at > (SILENT_AGAIN if known.again or known.over else self._silent)
         }
         for run, known in found.items():
             del self._runs[run]

@@ -234,6 +234,11 @@ class OpenRun:
         self._half_taken: dict[str, str] = {}
 
     @property
+    def closed(self) -> bool:
+        """Whether its stop was stored before anything of this came."""
+        return self.recorder.closed
+
+    @property
     def ended(self) -> bool:
         """Whether nothing says that a stop will follow: these are a few documents of a run that ended long ago."""
         return self.recorder.recalled and self.recorder.closed

@@ -68,6 +68,8 @@ class TiledSink:
             try:
                 run = touched[received.run] = self._run_of(received, patience)
                 run.take(received)
+                if run.closed:
+                    self._awaited.had_ended(received.run)
             except Poison as error:
                 rejected.append(Rejected(received.offset, str(error)))
                 if received.name == "start":

@@ -23,6 +23,7 @@ class Machine:
         self.socket = folder / "docker.sock"
         # A short path, whatever the test is called and runs beside: below it lie sockets, whose paths may have 107 bytes.
         self._exec = Path(tempfile.mkdtemp(prefix="bf-"))
+        # As far as it can be removed: what a killed engine had mounted there may go only with its last process.
         weakref.finalize(self, shutil.rmtree, self._exec, ignore_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
 

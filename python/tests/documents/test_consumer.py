@@ -187,20 +187,15 @@ def test_time_in_which_kafka_was_away_and_forwarders_bring_what_waited_is_nobody
 
 
 class Silent(Committing):
-    """A consumer that nothing comes from."""
+    """A consumer that nothing comes from, of a Kafka that is away where it names no end."""
 
     def __init__(self, end: int | None, clock: SimpleNamespace) -> None:
         super().__init__(0)
-        self.last, self.clock = end, clock
+        self.end, self.away, self.clock = end or 0, end is None, clock
 
     def consume(self, _: int, timeout: float) -> list[Any]:
         self.clock.now += timeout
         return []
-
-    def get_watermark_offsets(self, _: TopicPartition, **__: object) -> tuple[int, int]:
-        if self.last is None:
-            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-        return 0, self.last
 
 
 @pytest.mark.parametrize(("end", "given_up"), [(None, True), (3, True), (0, False)], ids=["away", "stalled", "idle"])

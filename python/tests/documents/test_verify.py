@@ -138,35 +138,32 @@ def test_a_run_that_no_place_has_is_said_once_with_all_places(answering: Answers
         verifier([*places[:3], silent]).verify("deadbeef")
 
 
-def test_what_a_place_knows_of_a_run_that_it_has_not_is_said_too(answering: Answers) -> None:
+@pytest.fixture
+def left_spool() -> Iterator[Place]:
+    """A spool that the beginning of any run has left."""
+
     def gone(reference: str) -> dict:
         raise RunNotFound(f"the beginning of run {reference} has left the spool")
 
     server = StatusServer(0, {"runs": gone}, lambda: True)
     server.start()
-    spool = Place("spool", f"http://127.0.0.1:{server.port}/runs")
     try:
-        with pytest.raises(RunNotFound, match=r"in spool and mongo \(spool: the beginning of run .* has left"):
-            Verifier([spool, *answering(mongo=None)], None).verify("11111111-2222-3333-4444-555555555555")
+        yield Place("spool", f"http://127.0.0.1:{server.port}/runs")
     finally:
         server.stop()
 
 
-def test_a_spool_that_a_run_has_partly_left_is_told_and_no_difference(answering: Answers) -> None:
-    def gone(reference: str) -> dict:
-        raise RunNotFound(f"the beginning of run {reference} has left the spool")
+def test_what_a_place_knows_of_a_run_that_it_has_not_is_said_too(answering: Answers, left_spool: Place) -> None:
+    with pytest.raises(RunNotFound, match=r"in spool and mongo \(spool: the beginning of run .* has left"):
+        Verifier([left_spool, *answering(mongo=None)], None).verify("11111111-2222-3333-4444-555555555555")
 
-    server = StatusServer(0, {"runs": gone}, lambda: True)
-    server.start()
-    spool = Place("spool", f"http://127.0.0.1:{server.port}/runs")
-    try:
-        verdict = Verifier([spool, *answering(kafka=WHOLE, mongo=WHOLE, tiled=WHOLE)], None).verify(WHOLE.run)
-        assert verdict.equal
-        assert verdict.notes == [f"spool: the beginning of run {WHOLE.run} has left the spool"]
-        lacking = Verifier([spool, *answering(kafka=WHOLE, mongo=WHOLE, tiled=summed(RUN[:-1]))], None)
-        assert lacking.verify(WHOLE.run).differences == ["tiled: stop document is missing"]
-    finally:
-        server.stop()
+
+def test_a_spool_that_a_run_has_partly_left_is_told_and_no_difference(answering: Answers, left_spool: Place) -> None:
+    verdict = Verifier([left_spool, *answering(kafka=WHOLE, mongo=WHOLE, tiled=WHOLE)], None).verify(WHOLE.run)
+    assert verdict.equal
+    assert verdict.notes == [f"spool: the beginning of run {WHOLE.run} has left the spool"]
+    lacking = Verifier([left_spool, *answering(kafka=WHOLE, mongo=WHOLE, tiled=summed(RUN[:-1]))], None)
+    assert lacking.verify(WHOLE.run).differences == ["tiled: stop document is missing"]
 
 
 def test_a_run_of_a_desktop_is_compared_without_its_spool(answering: Answers) -> None:

@@ -149,15 +149,14 @@ class Stack:
         """Kill -9 a service, and start it again some seconds later."""
         docker("kill", f"{self.name}-{service}")
         time.sleep(away)
-        docker("start", f"{self.name}-{service}")
-        self._look_up(service)
+        self.start(service)
 
     def stop(self, *services: str) -> None:
         """Stop services as Compose does, with a term that each keeps well."""
         docker("stop", "--time", "30", *(f"{self.name}-{service}" for service in services))
 
     def start(self, *services: str) -> None:
-        """Start services that were stopped, each when the one before has its address."""
+        """Start services that were stopped or killed, each when the one before has its address."""
         for service in services:
             docker("start", f"{self.name}-{service}")
             self._look_up(service)

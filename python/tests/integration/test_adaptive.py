@@ -190,8 +190,7 @@ def test_a_recommender_that_stays_dead_ends_the_plan_after_its_deadline_with_wha
         with pytest.raises(RecommenderSilent, match=r"after run 2 of campaign .* within 3 s: .*bluefleet status"):
             site.measure(ToRecommender(), on_start=killed, deadline=3)
     finally:
-        docker("start", f"{site.stack.name}-recommender")
-        site.stack._look_up("recommender")
+        site.stack.start("recommender")
     # And the next campaign is answered by the one that came back.
     assert site.measure(ToRecommender(runs=2)) == STEPS[:2]
 

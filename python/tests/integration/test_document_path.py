@@ -463,14 +463,12 @@ class TestFaults:
         assert all(verdict.equal for verdict in before)
         end = ask(stack, "mongo-sink")["position"]
         sinks = ("mongo-sink", "tiled-sink")
-        for sink in sinks:
-            docker("stop", f"{stack.name}-{sink}")
+        stack.stop(*sinks)
         admin = AdminClient(client_settings(stack.internal))
         for answer in admin.delete_consumer_groups([f"{SITE}-{sink}" for sink in sinks]).values():
             answer.result(timeout=30)
         for sink in sinks:
-            docker("start", f"{stack.name}-{sink}")
-            stack._look_up(sink)
+            stack.start(sink)
             wait_for(lambda at=sink: ask(stack, at)["position"] >= end, f"{sink} at the end again", 120)
             assert ask(stack, sink)["rejected"] == 0
         after = [stack.verify(uid) for uid in uids]

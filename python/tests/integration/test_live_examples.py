@@ -18,7 +18,7 @@ from event_model import compose_run
 from test_document_path import every_kind, publish
 
 from bluefleet.documents import Publisher, Spool
-from bluefleet.documents.kafka import client_settings
+from bluefleet.documents.kafka import client_settings, end_of_topic
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -140,10 +140,7 @@ def listen_until_now(stack: Stack, group: str) -> None:
     listener = stack.outside("listener")
     consumer = Consumer({**client_settings(listener), "group.id": group})
     try:
-        partitions = consumer.list_topics(listener.topic, timeout=30).topics[listener.topic].partitions
-        for partition in (TopicPartition(listener.topic, number) for number in partitions):
-            partition.offset = consumer.get_watermark_offsets(partition, timeout=30)[1]
-            consumer.commit(offsets=[partition], asynchronous=False)
+        consumer.commit(offsets=[TopicPartition(listener.topic, 0, end_of_topic(listener))], asynchronous=False)
     finally:
         consumer.close()
 

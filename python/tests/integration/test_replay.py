@@ -106,15 +106,14 @@ def place(stack: Stack, service: str) -> Place:
 @contextmanager
 def hasty_sink(stack: Stack, images: dict[str, str]) -> Iterator[str]:
     """In the Tiled sink's place, with its position: one that is less patient; its name."""
-    docker("stop", f"{stack.name}-tiled-sink")
+    stack.stop("tiled-sink")
     service = f"hasty-sink-{uuid.uuid4().hex[:4]}"
-    hasty = stack.run(service, images["tiled"], "python", "-c", HASTY, options=sink_options(stack))
+    stack.run(service, images["tiled"], "python", "-c", HASTY, options=sink_options(stack))
     try:
         yield service
     finally:
-        docker("stop", hasty)
-        docker("start", f"{stack.name}-tiled-sink")
-        stack._look_up("tiled-sink")
+        stack.stop(service)
+        stack.start("tiled-sink")
 
 
 def replay(stack: Stack, path: str, content: dict[str, Any] | None = None) -> Replayed:

@@ -1,7 +1,7 @@
 """The site's registry: which images it has, and how they get there unchanged.
 
-One archive of all missing images and `skopeo copy --preserve-digests` of each: no layer
-is compressed, known layers are not sent again, and the digest is the same wherever the same content is pushed.
+One archive of all missing images and `skopeo copy --preserve-digests` of each: no layer is compressed, known layers are
+not sent again, and the digest is the same wherever the same content is pushed.
 """
 
 from __future__ import annotations

@@ -101,6 +101,7 @@ class SilentProxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.dialled = 0
+        self.passed_on = 0
 
     def go_silent(self) -> None:
         """What is open goes silent for ever; a new connection works."""
@@ -113,6 +114,7 @@ class SilentProxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.dialled += 1
         from_actor, to_actor = await asyncio.open_connection("127.0.0.1", self._port)
+        self.passed_on += 1
         if not self._flowing.is_set():
             self.let_new_ones_work()
         mine = self._flowing

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +39,8 @@ class Broker:
     def hang(self) -> None:
         """It takes connections and answers nothing."""
         os.kill(self.process, signal.SIGSTOP)
+        while "State:\tT" not in Path(f"/proc/{self.process}/status").read_text(encoding="ascii"):
+            time.sleep(0.01)
 
     def go_on(self) -> None:
         """It answers what came meanwhile."""
@@ -75,7 +79,9 @@ def test_a_client_whose_commit_is_not_answered_is_left_behind(
     monkeypatch.setattr("bluefleet.documents.closing.CLOSED_WITHIN", 0.2)
 
     def one_batch(consumer: Any) -> None:
-        service._handle(consumer.consume(2, timeout=10))
+        messages = consumer.consume(2, timeout=30)
+        assert len(messages) == 2
+        service._handle(messages)
         broker.hang()
         service._commit(consumer)
         service.stop()

@@ -1,18 +1,27 @@
 package org.bluefleet;
 
+import de.bwaldvogel.mongo.MongoCollection;
+import de.bwaldvogel.mongo.MongoDatabase;
 import de.bwaldvogel.mongo.MongoServer;
+import de.bwaldvogel.mongo.backend.CollectionOptions;
+import de.bwaldvogel.mongo.backend.Index;
+import de.bwaldvogel.mongo.backend.IndexKey;
+import de.bwaldvogel.mongo.backend.KeyValue;
 import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.backend.h2.H2Database;
 import de.bwaldvogel.mongo.bson.Document;
 import io.netty.channel.Channel;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import org.h2.mvstore.MVMap;
 import org.h2.mvstore.MVStore;
 
 /**
@@ -22,6 +31,9 @@ import org.h2.mvstore.MVStore;
  * each command that may write ends with a commit to the file, which bears the death of the process. A write that asks for
  * the journal ({@code writeConcern: {j: true}}, as the sink's do) is answered once the file is forced to the disk, which
  * bears a power cut. For other writes the file is forced every second: a power cut may cost them that second.
+ *
+ * <p>Documents and the keys of indexes are stored as BSON and as what they are; the stock back end serializes Java objects,
+ * and two of them for every step of a search. A file that it wrote is read, and gone on with.
  *
  * <p>Every commit appends, so the file is made small when the server starts and stops, and while it runs whenever it has
  * grown to twice what it then was.
@@ -41,6 +53,33 @@ public final class DurableMongo extends H2Backend {
   private DurableMongo(MVStore store) {
     super(store);
     this.store = store;
+  }
+
+  @Override
+  protected MongoDatabase openOrCreateDatabase(String name) {
+    return new Database(name);
+  }
+
+  /** A database whose maps have types of our own: each is opened before the stock code does, which then takes it. */
+  private final class Database extends H2Database {
+    Database(String name) {
+      super(name, getMvStore(), getCursorRegistry());
+    }
+
+    @Override
+    protected MongoCollection<Object> openOrCreateCollection(String collection, CollectionOptions options) {
+      var types = new MVMap.Builder<Object, Document>().keyType(new Positions()).valueType(new Documents());
+      getMvStore().openMap("databases." + getFullCollectionNamespace(collection), types);
+      return super.openOrCreateCollection(collection, options);
+    }
+
+    @Override
+    protected Index<Object> openOrCreateUniqueIndex(
+        String collection, String index, List<IndexKey> keys, boolean sparse) {
+      var types = new MVMap.Builder<KeyValue, Object>().keyType(new IndexKeys()).valueType(new Positions());
+      getMvStore().openMap(getFullCollectionNamespace(collection) + "._index_" + index, types);
+      return super.openOrCreateUniqueIndex(collection, index, keys, sparse);
+    }
   }
 
   @Override

@@ -48,17 +48,15 @@ def docker(*arguments: str) -> str:
 class Server:
     """The mongo image with a volume of its own on a free port of this machine."""
 
-    def __init__(self) -> None:
-        images = docker("image", "ls", "--filter", "label=org.bluefleet.image=mongo", "--format", "{{.ID}}").split()
-        assert images, "no mongo image on this machine's engine: make images"
-        self.image = images[0]
+    def __init__(self, images: dict[str, str]) -> None:
+        self.images = images
         self.name = f"bluefleet-test-{uuid.uuid4().hex[:8]}"
         docker("volume", "create", self.name)
 
     def start(self) -> MongoClient[dict[str, Any]]:
         """Run the server on its volume and return a client once it answers."""
-        volume = f"{self.name}:/var/lib/mongo"
-        docker("run", "--detach", "--name", self.name, "--publish", "127.0.0.1::27017", "--volume", volume, self.image)
+        where = ["--publish", "127.0.0.1::27017", "--volume", f"{self.name}:/var/lib/mongo"]
+        docker("run", "--detach", "--name", self.name, *where, self.images["mongo"])
         port = docker("port", self.name, "27017/tcp").rpartition(":")[2]
         client = MongoClient[dict[str, Any]]("127.0.0.1", int(port), serverSelectionTimeoutMS=int(DEADLINE * 1000))
         client.admin.command("ping")
@@ -66,13 +64,11 @@ class Server:
 
     def store_by_the_stock_back_end(self, script: str) -> None:
         """Run a Python script beside the server that mongo-java-server brings, on the same file."""
-        volume, classes = f"{self.name}:/var/lib/mongo", "/opt/mongo/classes:/opt/mongo/jars/*"
-        stock = ["-cp", classes, "de.bwaldvogel.mongo.H2MongoServer", "/var/lib/mongo/documents.mv"]
-        docker("run", "--detach", "--name", self.name, "--volume", volume, "--entrypoint", "java", self.image, *stock)
-        python = docker("image", "ls", "--filter", "label=org.bluefleet.image=tiled", "--format", "{{.ID}}").split()[
-            0
-        ]
-        docker("run", "--rm", "--network", f"container:{self.name}", "--entrypoint", "python", python, "-c", script)
+        java = ["--volume", f"{self.name}:/var/lib/mongo", "--entrypoint", "java", self.images["mongo"]]
+        stock = ["-cp", "/opt/mongo/jars/*", "de.bwaldvogel.mongo.H2MongoServer", "/var/lib/mongo/documents.mv"]
+        docker("run", "--detach", "--name", self.name, *java, *stock)
+        beside = ["--network", f"container:{self.name}", "--entrypoint", "python", self.images["tiled"]]
+        docker("run", "--rm", *beside, "-c", script)
         self.end("TERM")
 
     def end(self, signal: str) -> int:
@@ -88,9 +84,9 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(images: dict[str, str]) -> Iterator[Server]:
     """A server that nothing is left of afterwards."""
-    made = Server()
+    made = Server(images)
     yield made
     made.remove()
 

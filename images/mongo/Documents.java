@@ -1,5 +1,7 @@
 package org.bluefleet;
 
+import static de.bwaldvogel.mongo.wire.BsonConstants.MAX_BSON_OBJECT_SIZE;
+
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.wire.bson.BsonDecoder;
 import de.bwaldvogel.mongo.wire.bson.BsonEncoder;
@@ -10,16 +12,30 @@ import org.h2.mvstore.WriteBuffer;
 import org.h2.mvstore.type.BasicDataType;
 import org.h2.mvstore.type.ObjectDataType;
 
-/** Documents as BSON, as they came, instead of as serialized Java objects; those of older files are read. */
+/** Documents as BSON instead of as serialized Java objects; those of older files are read. */
 final class Documents extends BasicDataType<Document> {
   /** The first byte of BSON, which begins with its length. */
   private static final byte BSON = (byte) 0xf3;
 
+  /** About so many bytes are a byte of BSON in memory, with short values; and what one document counts for at most. */
+  private static final int MEMORY_PER_BYTE = 4;
+
+  private static final int MOST_MEMORY = 8 << 20;
+  private static final int WINDOW = 16;
+
   private final ObjectDataType stock = new ObjectDataType();
+
+  /** Of the documents that were written or read last; the page cache holds as much as they add up to. */
+  private volatile int averageMemory = 2_000;
 
   @Override
   public int getMemory(Document document) {
-    return stock.getMemory(document);
+    return averageMemory;
+  }
+
+  private void count(int length) {
+    int memory = Math.min(MOST_MEMORY, MEMORY_PER_BYTE * length);
+    averageMemory += (memory - averageMemory) / WINDOW;
   }
 
   @Override
@@ -28,6 +44,12 @@ final class Documents extends BasicDataType<Document> {
     try {
       BsonEncoder.encodeDocument(document, bson);
     } catch (IllegalArgumentException unknownInBson) {
+      stock.write(into, document);
+      return;
+    }
+    count(bson.readableBytes());
+    if (bson.readableBytes() > MAX_BSON_OBJECT_SIZE) {
+      // A document may grow beyond what the decoder takes.
       stock.write(into, document);
       return;
     }
@@ -43,6 +65,7 @@ final class Documents extends BasicDataType<Document> {
     ByteBuf bson = Unpooled.wrappedBuffer(from);
     Document document = BsonDecoder.decodeBson(bson);
     from.position(from.position() + bson.readerIndex());
+    count(bson.readerIndex());
     return document;
   }
 

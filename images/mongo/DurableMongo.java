@@ -21,8 +21,11 @@ import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.h2.mvstore.MVMap;
 import org.h2.mvstore.MVStore;
+import org.h2.mvstore.MVStoreException;
 
 /**
  * A Mongo server that answers a write only once it is stored: {@code DurableMongo FOLDER PORT}.
@@ -48,7 +51,15 @@ public final class DurableMongo extends H2Backend {
   private static final int START_MILLIS = 5_000;
   private static final int STOP_MILLIS = 15_000;
 
+  /** How the stock back end names its maps. */
+  private static final String DATA = "databases.";
+
+  private static final String INDEX = "._index_";
+
   private final MVStore store;
+
+  /** Commands that write share it, a commit has it alone: a document that is being changed can't be written as BSON. */
+  private final ReadWriteLock changes = new ReentrantReadWriteLock();
 
   private DurableMongo(MVStore store) {
     super(store);
@@ -69,7 +80,7 @@ public final class DurableMongo extends H2Backend {
     @Override
     protected MongoCollection<Object> openOrCreateCollection(String collection, CollectionOptions options) {
       var types = new MVMap.Builder<Object, Document>().keyType(new Positions()).valueType(new Documents());
-      getMvStore().openMap("databases." + getFullCollectionNamespace(collection), types);
+      getMvStore().openMap(DATA + getFullCollectionNamespace(collection), types);
       return super.openOrCreateCollection(collection, options);
     }
 
@@ -77,22 +88,48 @@ public final class DurableMongo extends H2Backend {
     protected Index<Object> openOrCreateUniqueIndex(
         String collection, String index, List<IndexKey> keys, boolean sparse) {
       var types = new MVMap.Builder<KeyValue, Object>().keyType(new IndexKeys()).valueType(new Positions());
-      getMvStore().openMap(getFullCollectionNamespace(collection) + "._index_" + index, types);
+      getMvStore().openMap(getFullCollectionNamespace(collection) + INDEX + index, types);
       return super.openOrCreateUniqueIndex(collection, index, keys, sparse);
     }
   }
 
   @Override
   public Document handleCommand(Channel channel, String database, String command, Document query) {
-    Document answer = super.handleCommand(channel, database, command, query);
-    if (!READING.contains(command.toLowerCase(Locale.ROOT))) {
+    if (READING.contains(command.toLowerCase(Locale.ROOT))) {
+      return super.handleCommand(channel, database, command, query);
+    }
+    Document answer;
+    changes.readLock().lock();
+    try {
+      answer = super.handleCommand(channel, database, command, query);
+    } finally {
+      changes.readLock().unlock();
+    }
+    try {
       // Always, and not only with changes of its own: another thread may be storing this command's changes right now.
-      store.commit();
+      alone(store::commit);
       if (asksForJournal(query)) {
         store.sync();
       }
+    } catch (MVStoreException failure) {
+      end(failure);
     }
     return answer;
+  }
+
+  private void alone(Runnable work) {
+    changes.writeLock().lock();
+    try {
+      work.run();
+    } finally {
+      changes.writeLock().unlock();
+    }
+  }
+
+  /** A store that can't reach its disk must not go on answering that it did. */
+  private static void end(Exception failure) {
+    System.err.println("the store can't be written: " + failure);
+    Runtime.getRuntime().halt(1);
   }
 
   private static boolean asksForJournal(Document query) {
@@ -102,7 +139,7 @@ public final class DurableMongo extends H2Backend {
   @Override
   public void close() {
     if (!store.isClosed()) {
-      store.commit();
+      alone(store::commit);
       store.close(STOP_MILLIS);
     }
   }
@@ -115,7 +152,8 @@ public final class DurableMongo extends H2Backend {
     if (Files.size(file) > SPARE_BYTES) {
       store.compactFile(START_MILLIS);
     }
-    MongoServer server = new MongoServer(new DurableMongo(store));
+    DurableMongo backend = new DurableMongo(store);
+    MongoServer server = new MongoServer(backend);
     ScheduledExecutorService housekeeping =
         Executors.newSingleThreadScheduledExecutor(
             task -> {
@@ -131,24 +169,22 @@ public final class DurableMongo extends H2Backend {
                   server.shutdown();
                 }));
     server.bind(new InetSocketAddress(port));
-    keep(housekeeping, store, file);
+    backend.keep(housekeeping, file);
     System.out.println("ready: port " + port + ", " + file + " " + (Files.size(file) >> 20) + " MB");
   }
 
-  private static void keep(ScheduledExecutorService housekeeping, MVStore store, Path file) throws IOException {
+  private void keep(ScheduledExecutorService housekeeping, Path file) throws IOException {
     long[] small = {Files.size(file)};
     housekeeping.scheduleWithFixedDelay(
         () -> {
           try {
             store.sync();
             if (Files.size(file) > 2 * small[0] + SPARE_BYTES) {
-              store.compactFile(PAUSE_MILLIS);
+              alone(() -> store.compactFile(PAUSE_MILLIS));
               small[0] = Files.size(file);
             }
-          } catch (IOException | IllegalStateException failure) {
-            // A store that can't reach its disk must not go on answering that it did.
-            System.err.println("the store can't be written: " + failure);
-            Runtime.getRuntime().halt(1);
+          } catch (IOException | RuntimeException failure) {
+            end(failure);
           }
         },
         1,

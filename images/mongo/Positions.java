@@ -11,7 +11,7 @@ import org.h2.mvstore.type.ObjectDataType;
  * serializes a Java object. Anything else, and the order, is the stock type's; so is what older files hold, which is read.
  */
 final class Positions extends BasicDataType<Object> {
-  /** The first byte of an object id; the stock type's own end at 0x87. */
+  /** The first byte of an object id; the stock type's own are never negative. */
   static final byte OBJECT_ID = (byte) 0xf1;
 
   private static final int LENGTH = 12;

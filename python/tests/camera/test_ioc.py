@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from typing import Any
 
 import pytest
@@ -38,14 +39,15 @@ def test_a_put_that_is_out_of_range_fails_and_changes_nothing(pv: Any) -> None:
 def test_what_one_view_does_the_other_shows(camera: CameraProcess, pv: Any, connect: Any) -> None:
     client = connect(camera)
     pv.put("series", "by-put/two")
-    number = client.send("expose 1.5 --series by-actor")
+    series = f"by-actor-{uuid.uuid4().hex[:8]}"
+    number = client.send(f"expose 4 --series {series}")
     client.replies(None)
     assert pv.read("state") == "exposing"
-    assert pv.read("remaining") <= 1.5
+    assert pv.read("remaining") <= 4
     with pytest.raises(ErrorResponseReceived):
         pv.put("expose", 1)
     client.replies(number)
-    assert pv.read("last_file").endswith("by-actor/000000.h5")
+    assert pv.read("last_file").endswith(f"{series}/000000.h5")
     assert pv.read("frames") == 0, "a plan's series counts its own frames only"
     pv.put("temperature_setpoint", -5.0)
     assert client.ask("status")[1]["temperature"]["setpoint"] == -5

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bluefleet.checkout import find_checkout
 
 SUITE = """
 from pathlib import Path
+import pytest
 
 def test_late():
     tries = Path(__file__).with_name("tries")
@@ -17,13 +20,26 @@ def test_late():
     assert tries.read_text() == "xx"
 
 def test_wrong():
-    assert {wrong}
+    {wrong}
+
+def test_right():
+    pass
+
+@pytest.fixture
+def late():
+    yield
+    tries = Path(__file__).with_name("ends")
+    tries.write_text((tries.read_text() if tries.exists() else "") + "x")
+    assert tries.read_text() == "xx"
+
+def test_that_ends_late(late):
+    pass
 """
 
 
-def summary(folder: Path, *, wrong: bool) -> subprocess.CompletedProcess[str]:
+def summary(folder: Path, wrong: str) -> subprocess.CompletedProcess[str]:
     """Of a run in which one test passes at its second try."""
-    (folder / "test_suite.py").write_text(SUITE.format(wrong=not wrong))
+    (folder / "test_suite.py").write_text(SUITE.format(wrong=wrong))
     report = folder / "report.xml"
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--reruns", "1", "--rootdir", str(folder)]
     subprocess.run([*tests, "--junitxml", str(report), str(folder)], check=False, capture_output=True, timeout=50)
@@ -34,14 +50,19 @@ def summary(folder: Path, *, wrong: bool) -> subprocess.CompletedProcess[str]:
 
 
 def test_one_that_passes_at_its_second_try_is_named_and_ends_nothing(tmp_path: Path) -> None:
-    told = summary(tmp_path, wrong=False)
+    told = summary(tmp_path, "pass")
     assert told.returncode == 0
     assert "RERUN test_suite::test_late: it failed, and passed" in told.stdout
-    assert "2 passed, 1 rerun in" in told.stdout
+    assert "RERUN test_suite::test_that_ends_late: it failed, and passed" in told.stdout
+    assert "4 passed, 2 rerun in" in told.stdout
 
 
-def test_one_that_fails_twice_ends_the_run(tmp_path: Path) -> None:
-    told = summary(tmp_path, wrong=True)
+@pytest.mark.parametrize(
+    "wrong",
+    ["assert False", "test_late.tries = getattr(test_late, 'tries', 0) + 1; assert test_late.tries > 1; pytest.skip()"],
+)
+def test_one_that_fails_twice_or_is_then_skipped_ends_the_run(wrong: str, tmp_path: Path) -> None:
+    told = summary(tmp_path, wrong)
     assert told.returncode == 1
     assert "FAILED test_suite::test_wrong" in told.stdout
-    assert "1 failed, 1 passed, 2 rerun in" in told.stdout
+    assert "1 failed, 3 passed, 3 rerun in" in told.stdout

@@ -21,6 +21,9 @@ from bluefleet.documents.lost_deliveries import unmark_lost
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_store import Entry
 
+# A second try would hide what is lost once in a while.
+pytestmark = pytest.mark.flaky(reruns=0)
+
 WRITE_FOR_EVER = """
     import time
     from bluefleet.documents import Publisher, Spool
@@ -432,19 +435,6 @@ def test_a_run_is_read_one_document_at_a_time(tmp_path: Path) -> None:
     assert peak < 2_000_000
     assert list(spool_store.documents_of(connection, "run", ["stop"])) == []
     connection.close()
-
-
-def test_the_publisher_costs_the_run_engine_little(tmp_path: Path) -> None:
-    run = make_run(2000)
-    costs: list[float] = []
-    with Spool(tmp_path, writer="worker") as spool:
-        publish = Publisher(spool)
-        for name, document in run:
-            began = time.perf_counter()
-            publish(name, document)
-            if name == "event":
-                costs.append(time.perf_counter() - began)
-    assert sorted(costs)[len(costs) // 2] <= 0.2e-3
 
 
 def test_room_that_was_made_is_seen_while_nothing_is_written(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import yaml
 
 TOP = Path(__file__).resolve().parents[3]
 # Each test is some runs of Ansible: 2 s each, several times that where lint and image builds run beside it.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+# A second try would be the run after, which mends what the first one left.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.flaky(reruns=0)]
 
 PLAY = """\
 - name: Host

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -31,21 +34,26 @@ print("RESULT" + json.dumps({
 """
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_a_terminal_has_what_the_worker_has_and_writes_a_spool_of_its_own(tmp_path: Path) -> None:
+@pytest.fixture
+def site(tmp_path: Path) -> dict[str, str]:
+    """What a launcher says, to a terminal of Ada's on a site without nodes."""
     fleet = {"schema_version": 1, "site": "lab", "hosts": {}, "registry": None, "images": {}, "nodes": []}
     (tmp_path / "fleet.yml").write_text(yaml.safe_dump(fleet), encoding="utf-8")
     (tmp_path / "spool").mkdir()
-    environment = {
+    return {
         **os.environ,
         "BLUEFLEET_FLEET_FILE": str(tmp_path / "fleet.yml"),
         "BLUEFLEET_SPOOL_DIR": str(tmp_path / "spool"),
         "BLUEFLEET_WRITER": "ada",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_terminal_has_what_the_worker_has_and_writes_a_spool_of_its_own(site: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env=environment, capture_output=True, text=True, check=False, timeout=100,
+        env=site, capture_output=True, text=True, check=False, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.partition("RESULT")[2].splitlines()[0])
@@ -57,6 +65,45 @@ def test_a_terminal_has_what_the_worker_has_and_writes_a_spool_of_its_own(tmp_pa
     offered = set(result["names"])
     assert {"RE", "bec", "bp", "bps", "db", "np", "plt", "count", "grid_scan", "det1", "motor2"} < offered
     assert not offered & {"Settings", "channel_access", "load_site", "logging"}
+
+
+CHECKOUT_PROGRAM = """
+import json, os, sys
+from pathlib import Path
+from bluefleet.acquisition import terminal
+
+os.environ.update(terminal.prepare(os.environ, Path(sys.argv[1])))
+names = terminal.namespace()
+import bluesky, event_model
+exec("(uid,) = RE(scan([det1], motor, -1, 1, 5))", names)
+print("RESULT" + json.dumps([[each.__file__, each.__version__] for each in (bluesky, event_model)]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_terminal_measures_with_clones_of_what_it_is_made_of(site: dict[str, str], tmp_path: Path) -> None:
+    checkouts = {"bluesky": tmp_path / "bluesky/src", "event_model": tmp_path / "event-model"}
+    for name, folder in checkouts.items():
+        origin = importlib.util.find_spec(name)
+        assert origin is not None
+        assert origin.origin is not None
+        # A clone has all of the package but what the build makes.
+        ignored = shutil.ignore_patterns("_version.py", "__pycache__", "tests")
+        shutil.copytree(Path(origin.origin).parent, folder / name, ignore=ignored)
+    environment = {
+        **site,
+        "PYTHONPATH": os.pathsep.join([*map(str, checkouts.values()), *filter(None, sys.path)]),
+        "BLUEFLEET_CHECKOUTS": json.dumps(dict.fromkeys(["bluesky", "event-model"], "checkout")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKOUT_PROGRAM, str(tmp_path)],
+        env=environment, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.partition("RESULT")[2].splitlines()[0]) == [
+        [str(folder / name / "__init__.py"), f"{version(name)}+checkout"] for name, folder in checkouts.items()
+    ]
 
 
 def test_each_terminal_of_a_person_has_a_spool_of_its_own(tmp_path: Path) -> None:

@@ -130,10 +130,11 @@ def test_the_last_run_is_read_in_the_terminal_and_nothing_is_changed_there() -> 
 
 
 def test_a_checkout_is_used_and_named(tmp_path: Path) -> None:
-    said("mkdir -p checkout/seven && echo \"where = 'the checkout'\" > checkout/seven/__init__.py")
-    program = "import seven; print(seven.where, RE.md['versions']['seven'])"
+    # As git leaves it: `_version` comes when a package is built.
+    said("mkdir -p checkout/seven && echo 'from ._version import version' > checkout/seven/__init__.py")
+    program = "import seven; print(seven.version, RE.md['versions']['seven'])"
     printed = said(f'bsui --headless --dev checkout -- -c "{program}"; rm -r checkout')
-    assert f"the checkout checkout /home/{PERSON}/checkout" in printed
+    assert f"0+checkout checkout /home/{PERSON}/checkout" in printed
 
 
 def test_a_person_reaches_nothing_of_redis_but_what_is_shared() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,30 @@ def test_a_checkout_takes_the_place_of_the_images_package(settings: dict[str, An
     said = json.loads(inside(made)["BLUEFLEET_CHECKOUTS"])
     assert said["ophyd-async"] == f"checkout {home}/ophyd-async of no known commit"
     assert set(said) == {"ophyd-async", "bluesky"}
+
+
+CHECKOUT_PROGRAM = """
+import json, os
+from bluefleet.acquisition.checkout_versions import provide_versions
+
+provide_versions(json.loads(os.environ["BLUEFLEET_CHECKOUTS"]))
+import seven
+print(seven.__version__, seven.__file__)
+"""
+
+
+@pytest.mark.parametrize("layout", ["src/seven", "seven"])
+def test_a_checkout_is_imported_as_git_leaves_it(settings: dict[str, Any], home: Path, layout: str) -> None:
+    package = home / "checkout" / layout
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from ._version import __version__\n", encoding="utf-8")
+    told = inside(call(settings, home, "--headless", "--dev", str(home / "checkout")))
+    path = os.pathsep.join([told["PYTHONPATH"], *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKOUT_PROGRAM],
+        env={**os.environ, **told, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=20,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0+checkout", str(package / "__init__.py")], done.stderr
 
 
 @pytest.mark.parametrize(("name", "why"), [("nowhere", "there is no such folder"), ("empty", "no Python package")])

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from bluefleet.acquisition.checkout_versions import provide_versions
 from bluefleet.acquisition.settings import Settings
 from bluefleet.documents.errors import SpoolBusy
 from bluefleet.documents.spool_lock import WriterLock
@@ -46,6 +47,9 @@ def free_writer(spool_dir: Path, person: str) -> str:
 
 def namespace() -> dict[str, Any]:
     """What a person can type: the start-up's names, and the modules that everybody imports."""
+    # Before the first of them: nothing above imports what a developer may have a checkout of.
+    provide_versions(Settings.from_environment().checkouts)
+
     import bluesky.plan_stubs as bps
     import bluesky.plans as bp
     import numpy as np

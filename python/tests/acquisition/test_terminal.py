@@ -67,6 +67,44 @@ def test_a_terminal_has_what_the_worker_has_and_writes_a_spool_of_its_own(site: 
     assert not offered & {"Settings", "channel_access", "load_site", "logging"}
 
 
+BASELINE_PROGRAM = """
+import json, os, sys
+from pathlib import Path
+from bluefleet.acquisition import terminal
+
+os.environ.update(terminal.prepare(os.environ, Path(sys.argv[1])))
+names = terminal.namespace() | {"documents": []}
+exec("RE(scan([det1], slit, 0, 3, 2), lambda *document: documents.append(document))", names)
+streams = {each["uid"]: each["name"] for name, each in names["documents"] if name == "descriptor"}
+read = [each["data"] for name, each in names["documents"] if name == "event" and streams[each["descriptor"]] == "baseline"]
+print("RESULT" + json.dumps(read))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_devices_that_are_declared_for_the_baseline_are_read_when_a_run_starts_and_when_it_ends(
+    site: dict[str, str], tmp_path: Path
+) -> None:
+    declared = [
+        {"name": "slit", "class": "ophyd.sim.SynAxis", "baseline": True},
+        {"name": "other", "class": "ophyd.sim.SynAxis"},
+    ]
+    fleet = yaml.safe_load((tmp_path / "fleet.yml").read_text(encoding="utf-8"))
+    fleet["images"] = {"ioc": {"reference": "ioc"}}
+    instance = {"name": "optics", "image": "ioc", "devices": declared}
+    fleet["hosts"] = {"node1": {"address": "127.0.0.1", "groups": ["nodes"]}}
+    fleet["nodes"] = [{"name": "node1", "address": "127.0.0.1", "instances": [instance]}]
+    (tmp_path / "fleet.yml").write_text(yaml.safe_dump(fleet), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", BASELINE_PROGRAM, str(tmp_path)],
+        env=site, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout.partition("RESULT")[2].splitlines()[0])
+    assert read == [{"slit": 0, "slit_setpoint": 0}, {"slit": 3, "slit_setpoint": 3}]
+
+
 CHECKOUT_PROGRAM = """
 import json, os, sys
 from pathlib import Path

@@ -26,6 +26,7 @@ os.environ.update(terminal.prepare(os.environ, Path(sys.argv[1])))
 names = terminal.namespace()
 exec("(uid,) = RE(scan([det1], motor, -1, 1, 5))", names)
 exec("RE(mv(motor, 2)); RE(count([det, det2, noisy_det]))", names)
+exec("RE(grid_scan([det3, det4], jittery_motor1, 0, 1, 2, pseudo1x3, 0, 1, 2))", names)
 print("RESULT" + json.dumps({
     "uid": names["uid"], "writer": os.environ["BLUEFLEET_WRITER"], "version": names["RE"].md["versions"]["bluefleet"],
     "motor": names["motor"].position, "reloaded": names["reload_devices"](),
@@ -63,7 +64,21 @@ def test_a_terminal_has_what_the_worker_has_and_writes_a_spool_of_its_own(site: 
     assert result["reloaded"] == {"joined": [], "left": [], "unreachable": {}}
     assert f"generator scan ['{result['uid'][:8]}'] (scan num: 1)" in done.stdout
     offered = set(result["names"])
-    assert {"RE", "bec", "bp", "bps", "db", "np", "plt", "count", "grid_scan", "det1", "motor2"} < offered
+    assert {
+        "RE",
+        "bec",
+        "bp",
+        "bps",
+        "db",
+        "np",
+        "plt",
+        "count",
+        "grid_scan",
+        "det1",
+        "det5",
+        "motor2",
+        "pseudo3x3",
+    } < offered
     assert not offered & {"Settings", "channel_access", "load_site", "logging"}
 
 

@@ -15,7 +15,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 from lab_desktop import DEADLINE, DESKTOP, PERSON, Typed, gone_within, said, ssh
+from lab_documents import verified
 from lab_door import bluefleet, on
+from lab_queue import LabQueue
+from lab_runs import tiled
 
 from bluefleet.documents.desktops import TELL_EVERY
 from x_display import Display
@@ -114,6 +117,27 @@ def test_scan_ids_go_on_from_one_terminal_to_the_next() -> None:
     program = "RE(count([det])); print('SCAN', RE.md['scan_id'])"
     first, second = (int(said(f'bsui --headless -- -c "{program}"').partition("SCAN ")[2].split()[0]) for _ in "ab")
     assert second == first + 1
+
+
+def test_scan_ids_and_what_is_written_into_re_md_go_on_from_the_terminal_to_the_queue_and_back() -> None:
+    def measured(program: str) -> int:
+        said_here = said(f"bsui --headless -- -c \"{program}; print('SCAN', RE.md['scan_id'])\"")
+        return int(said_here.partition("SCAN ")[2].split()[0])
+
+    number = measured("RE.md['proposal'] = 'P-17'; RE(count([det]))")
+    queue = LabQueue()
+    try:
+        queue.open()
+        uid = queue.start("count", ["det1"], num=3, delay=0.5)
+        queue.wait(lambda status: status["manager_state"] == "idle", "idle")
+    finally:
+        queue.close()
+        after = measured("RE(count([det])); del RE.md['proposal']")
+    assert after == number + 2
+    verified(uid)
+    with tiled() as client:
+        start = client.get(f"metadata/runs/{uid}").raise_for_status().json()["data"]["attributes"]["metadata"]["start"]
+    assert (start["scan_id"], start["proposal"]) == (number + 1, "P-17")
 
 
 def test_the_last_run_is_read_in_the_terminal_and_nothing_is_changed_there() -> None:

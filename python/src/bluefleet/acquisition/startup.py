@@ -20,7 +20,24 @@ _site = load_site(_settings.fleet_file)
 # Before anything imports EPICS: libca reads its address list once.
 channel_access.prepare(_site)
 
-from ophyd.sim import det, det1, det2, motor, motor1, motor2, motor3, noisy_det, rand  # noqa: E402  (see above)
+from ophyd.sim import (  # noqa: E402  (see above)
+    det,
+    det1,
+    det2,
+    det3,
+    det4,
+    det5,
+    jittery_motor1,
+    jittery_motor2,
+    motor,
+    motor1,
+    motor2,
+    motor3,
+    noisy_det,
+    pseudo1x3,
+    pseudo3x3,
+    rand,
+)
 
 from bluefleet.acquisition.adaptive.ends import FromRecommender, ToRecommender  # noqa: E402  (see above)
 from bluefleet.acquisition.adaptive.plan import adaptive_plan  # noqa: E402  (see above)
@@ -34,12 +51,19 @@ __all__ = [
     "det",
     "det1",
     "det2",
+    "det3",
+    "det4",
+    "det5",
     "from_recommender",
+    "jittery_motor1",
+    "jittery_motor2",
     "motor",
     "motor1",
     "motor2",
     "motor3",
     "noisy_det",
+    "pseudo1x3",
+    "pseudo3x3",
     "rand",
     "reload_devices",
     "to_recommender",

@@ -181,14 +181,15 @@ def test_a_sample_of_an_inventory_is_yaml(block: Block) -> None:
 def test_the_commands_of_the_page_work_on_the_lab(block: Block) -> None:
     program = {"sh": SHELL, "python": [str(BIN / "python"), "-c"]}[block.language]
     # A group of consumers goes on where it stopped: what was read by an earlier test would not come again.
-    runs(named(block), [*program, block.text.replace("listener-mine", f"listener-{uuid4()}")])
+    printed = runs(named(block), [*program, block.text.replace("listener-mine", f"listener-{uuid4()}")])
+    assert_all_went_as_the_page_says(named(block), printed)
 
 
 @pytest.mark.lab
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", SESSIONS)
 def test_the_commands_of_the_page_work_on_the_lab_one_after_the_other(page: str) -> None:
-    runs(page, [*SHELL, SESSIONS[page]])
+    assert_all_went_as_the_page_says(page, runs(page, [*SHELL, SESSIONS[page]]))
 
 
 @pytest.mark.parametrize("page", SESSIONS)
@@ -205,8 +206,70 @@ def test_the_commands_for_a_host_can_be_read_by_a_shell_and_are_run_by_a_test(bl
     assert any(Path(block.page).name in test.read_text(encoding="utf-8") for test in tests)
 
 
-def runs(name: str, command: list[str]) -> None:
-    """The command ends well, and prints something."""
+# How the plans of a page's session end, in order: what its `history/get | last` prints first.
+ENDS = {
+    "docs/how-to/queue-plans.md": [
+        "scan completed",
+        "count completed",
+        "scan failed",  # the page leaves out an argument
+        "count failed",  # the page destroys the environment
+        "scan completed",
+    ],
+    "docs/how-to/adaptive-scans.md": ["completed 17"],
+    "docs/how-to/xafs.md": ["xafs completed"],
+}
+STATUS = "completed|stopped|failed|aborted|halted|unknown"
+END = re.compile(rf"^(?:\w+ (?:{STATUS})|(?:{STATUS}) \d+)\b", re.MULTILINE)
+# What the queue answers of an item that went wrong, and what a program writes that did.
+WRONG = re.compile(r'"exit_status": ?"(?:failed|aborted|halted|unknown)"|Traceback \(most recent call last\)')
+
+
+def assert_all_went_as_the_page_says(name: str, printed: str) -> None:
+    """Commands that ask for a plan's end succeed however it ended."""
+    meant = ENDS.get(name, [])
+    if name in SESSIONS:
+        assert END.findall(printed) == meant, printed
+    if not any("failed" in end for end in meant):
+        assert not WRONG.search(printed), printed
+
+
+SAID = {
+    "docs/how-to/adaptive-scans.md": "completed 17 \n",
+    "docs/how-to/xafs.md": "xafs completed 6a2a5c30-1d0c-4a53-8f0f-0c5cf0a1e1a4 \n",
+    "docs/how-to/queue-plans.md": (
+        "scan completed 6a2a5c30 \ncount completed 6a2a5c30 \nscan failed  The number of points must be provided\n"
+        '{"success":true,"items":[{"result":{"exit_status":"failed","traceback":"Traceback (most recent call last):"}}]}\n'
+        "count failed 6a2a5c30 RE Worker environment was destroyed\nscan completed 6a2a5c30 \n"
+    ),
+}
+
+
+@pytest.mark.parametrize("page", SAID)
+def test_a_session_that_goes_as_its_page_says_is_well(page: str) -> None:
+    assert page in SESSIONS
+    assert_all_went_as_the_page_says(page, SAID[page])
+
+
+@pytest.mark.parametrize(
+    ("page", "old", "new"),
+    [
+        ("docs/how-to/adaptive-scans.md", "completed 17", "failed 3"),
+        ("docs/how-to/xafs.md", "completed", "aborted"),
+        ("docs/how-to/xafs.md", "xafs", '{"result":{"exit_status": "failed"}}\nxafs'),
+        ("docs/how-to/xafs.md", "xafs", "Traceback (most recent call last):\nxafs"),
+        ("docs/how-to/queue-plans.md", "count completed", "count aborted"),
+        ("docs/how-to/queue-plans.md", "count completed 6a2a5c30 \n", ""),
+    ],
+)
+def test_a_session_in_which_a_plan_fails_unasked_fails(page: str, old: str, new: str) -> None:
+    assert old in SAID[page]
+    with pytest.raises(AssertionError):
+        assert_all_went_as_the_page_says(page, SAID[page].replace(old, new))
+
+
+def runs(name: str, command: list[str]) -> str:
+    """The command ends well, and prints something, which is returned."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, f"{name}\n{done.stdout}\n{done.stderr}"
     assert done.stdout + done.stderr, f"{name} printed nothing"
+    return done.stdout + done.stderr

@@ -236,7 +236,8 @@ def live_in_tiled(stack: Stack, rate: float) -> tuple[float, float]:
 def rows_in_tiled(reader: httpx.Client, run: str) -> int:
     """How many events of a run a reader finds."""
     answer = reader.get(f"table/full/runs/{run}/primary/internal", params={"format": "json", "column": "seq_num"})
-    if answer.status_code == httpx.codes.NOT_FOUND:  # not begun yet
+    # Not begun yet, or being written.
+    if answer.status_code == httpx.codes.NOT_FOUND or answer.is_server_error:
         return 0
     return len(answer.raise_for_status().json()["seq_num"])
 

@@ -1,5 +1,6 @@
 """What a shell is told may come next."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -76,18 +77,31 @@ def test_a_site_file_that_says_nothing_is_no_error(site_file: Path, broken: str)
     assert candidates(["stop", ""]) == []
 
 
-def test_bash_completes_with_the_printed_function(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "typed", [".venv/bin/bluefleet", "~/.venv/bin/bluefleet", "bluefleet"], ids=["path", "home", "alias"]
+)
+def test_bash_completes_a_command_that_is_not_on_the_path(tmp_path: Path, typed: str) -> None:
     if shutil.which("bash") is None:
         pytest.skip("no bash here")
-    program = Path(sys.executable).with_name("bluefleet")
+    beside = tmp_path / ".venv" / "bin" / "bluefleet"
+    beside.parent.mkdir(parents=True)
+    beside.symlink_to(Path(sys.executable).with_name("bluefleet"))
     script = """
-    source <("$1" completion bash)
-    bluefleet() { "$program" "$@"; }
-    program=$1 COMP_WORDS=(bluefleet stop cam) COMP_CWORD=2
+    source <(.venv/bin/bluefleet completion bash)
+    ! command -v bluefleet
+    COMP_WORDS=("$1" stop cam) COMP_CWORD=2
     _bluefleet
     echo "${COMPREPLY[@]}"
     """
-    done = subprocess.run(["bash", "-c", script, "bash", program], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", typed],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "cam1 cam10\n", done.stderr
 
 

@@ -5,6 +5,8 @@ machine what was rendered last. Asking must be quick and never fail.
 """
 
 import os
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -31,11 +33,12 @@ _IN_HISTORY = [
     "enable", "disable", "cordon", "simulate", "clear", "reconcile", "give-up",
 ]  # fmt: skip
 
+# What is asked is the command that is being typed, by whatever path; where that is none (an alias), who printed this.
 _BASH = """\
 _bluefleet() {
-  local IFS=$'\\n'
-  COMPREPLY=($(compgen -W "$(bluefleet complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)" \\
-    -- "${COMP_WORDS[COMP_CWORD]}"))
+  local IFS=$'\\n' words=(complete -- "${COMP_WORDS[@]:1:COMP_CWORD}") next
+  next=$("${COMP_WORDS[0]/#\\~\\//$HOME/}" "${words[@]}" 2>/dev/null || PRINTED_BY "${words[@]}" 2>/dev/null)
+  COMPREPLY=($(compgen -W "$next" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -F _bluefleet bluefleet
 """
@@ -44,10 +47,13 @@ _SCRIPTS = {"bash": _BASH, "zsh": "autoload -U +X bashcompinit && bashcompinit\n
 
 @app.command()
 def completion(shell: Annotated[str, typer.Argument(help="bash or zsh.")] = "bash") -> None:
-    """Print the function that completes verbs, nodes, instances and categories: `source <(bluefleet completion bash)`."""
+    """Print the function that completes verbs, nodes, instances and categories: `source <(bluefleet completion bash)`.
+
+    On the control machine `source <(.venv/bin/bluefleet completion bash)`: it completes that path as well.
+    """
     if shell not in _SCRIPTS:
         refuse(f"there is no completion for {shell}", "bluefleet completion", f"There is one for {', '.join(_SCRIPTS)}")
-    typer.echo(_SCRIPTS[shell], nl=False)
+    typer.echo(_SCRIPTS[shell].replace("PRINTED_BY", shlex.quote(_this_command())), nl=False)
 
 
 @next_word.command(hidden=True, context_settings={"ignore_unknown_options": True})
@@ -55,6 +61,12 @@ def complete(words: Annotated[list[str] | None, typer.Argument()] = None) -> Non
     """Print what may stand in place of the last of these words, one a line."""
     for candidate in candidates(words or [""]):
         typer.echo(candidate)
+
+
+def _this_command() -> str:
+    """The command as it was called, wherever the shell goes next."""
+    called = sys.argv[0]
+    return str(Path(called).absolute()) if "/" in called else called
 
 
 def candidates(words: Sequence[str]) -> list[str]:

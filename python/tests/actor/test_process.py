@@ -49,6 +49,10 @@ def test_it_starts_detached_says_that_it_runs_restarts_and_ends(actor: ActorProc
     assert int(pid_file(actor.settings).read_text().splitlines()[0]) == first
     assert os.getsid(first) != os.getsid(0)
     assert "runs already" in actor.say("start").stderr
+    # What the one that runs would not do is not passed over in silence.
+    for option in (["--debug"], ["--log", str(log)], ["-c", str(actor.settings.etc / "actor.yml")]):
+        other = actor.say("start", *option)
+        assert (other.returncode, "`bluefleet actor restart` takes them" in other.stderr) == (2, True), other.stderr
 
     again = actor.say("restart", "--log", str(log))
     assert again.returncode == 0, again.stderr
@@ -118,6 +122,9 @@ def test_what_systemd_looks_after_is_not_ended_behind_its_back(actor: ActorProce
         assert manager.recv(100) == b"READY=1"
         said = actor.say("stop")
         assert (said.returncode, "systemctl stop bluefleet-actor" in said.stderr) == (2, True)
+        said = actor.say("restart", "--debug", "--log", str(tmp_path / "actor.log"))
+        assert (said.returncode, "not with --debug and --log" in said.stderr) == (2, True), said.stderr
+        assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert manager.recv(100) == b"STOPPING=1"
         assert process.wait(20) == 0

@@ -44,6 +44,7 @@ def start(*, config: _Config = None, debug: _Debug = False, log: _Log = None) ->
     settings, chosen = _settings(config)
     there = _running(settings)
     if there is not None:
+        _take_no_options(there, "the actor runs already", config=config, debug=debug, log=log)
         typer.echo(f"the actor runs already, {_words(there)}", err=True)
         raise typer.Exit(ALL_WELL)
     _start(settings, chosen, debug=debug, log=log)
@@ -73,6 +74,8 @@ def restart(*, config: _Config = None, debug: _Debug = False, log: _Log = None) 
     settings, chosen = _settings(config)
     there = _running(settings)
     if there is not None:
+        if there.supervised:
+            _take_no_options(there, "systemd starts the actor again", config=config, debug=debug, log=log)
         _end(settings, there)
     if there is None or not there.supervised:
         _start(settings, chosen, debug=debug, log=log)
@@ -170,6 +173,22 @@ def _start(settings: "Settings", chosen: "ActorSettings", *, debug: bool, log: P
     if said_here and said_here[-1] != _READY:
         _not_started(said_here[-1])
     raise typer.Exit(code)
+
+
+def _take_no_options(there: "Running", why: str, *, config: Path | None, debug: bool, log: Path | None) -> None:
+    """Refuse options that would say nothing to a process that runs, or that another starts."""
+    options = {"--config": config, "--debug": debug, "--log": log}
+    said = " and ".join(name for name, value in options.items() if value)
+    if not said:
+        return
+    refuse(
+        f"{why}, and not with {said}; it was left as it is",
+        f"process {there.pid}",
+        "Its settings are `fleet_actor` of the inventory, its log `journalctl -u bluefleet-actor`. "
+        "To try others: `sudo systemctl stop bluefleet-actor`, then `bluefleet actor start` with them"
+        if there.supervised
+        else "`bluefleet actor restart` takes them",
+    )
 
 
 # What the new process says when it listens.

@@ -48,10 +48,11 @@ def status(c: Context, category: str = "") -> None:
 
 
 @task(positional=["targets"])
-def restart(c: Context, targets: str, reason: str = "", interrupt_runs: bool = False) -> None:
+def restart(c: Context, targets: str, reason: str = "", interrupt_runs: bool = False, dry_run: bool = False) -> None:
     """Restart instances: names with commas between; with -H NODE those of that node."""
     words = ["restart", *_within(c, targets), *(["--reason", reason] if reason else [])]
-    _bluefleet(*words, *(["--interrupt-runs"] if interrupt_runs else []), seconds=660)
+    flags = {"--interrupt-runs": interrupt_runs, "--dry-run": dry_run}
+    _bluefleet(*words, *(flag for flag, said in flags.items() if said), seconds=660)
 
 
 # A word after a task can't be left out, so what may be is an option.
@@ -62,18 +63,25 @@ def logs(c: Context, targets: str = "", since: str = "1h", tail: int = 200) -> N
 
 
 @task
-def reboot(c: Context, nodes: str = "", reason: str = "", hard: bool = False, interrupt_runs: bool = False) -> None:
+def reboot(  # noqa: PLR0917  (the options of a task, in its order)
+    c: Context,
+    nodes: str = "",
+    reason: str = "",
+    hard: bool = False,
+    interrupt_runs: bool = False,
+    dry_run: bool = False,
+) -> None:
     """Reboot nodes (or that of -H NODE) softly, and wait until they are back; refused under a plan that uses them."""
     chosen = _within(c, nodes) or _narrowed(c)
     if not chosen:
         _refuse("name nodes: `fab -H manager reboot --nodes node1`, or `fab -H node1 reboot`")
     words = ["reboot", *chosen, *(["--reason", reason] if reason else []), "--deadline", "300"]
-    flags = {"--hard": hard, "--interrupt-runs": interrupt_runs}
+    flags = {"--hard": hard, "--interrupt-runs": interrupt_runs, "--dry-run": dry_run}
     _bluefleet(*words, *(flag for flag, said in flags.items() if said), seconds=400)
 
 
 @task(positional=["image"])
-def push_image(c: Context, image: str, name: str = "", tag: str = "by-hand") -> None:
+def push_image(c: Context, image: str, name: str = "", tag: str = "by-hand", dry_run: bool = False) -> None:
     """Push an image of this machine's engine into the site's registry; prints what to name in the inventory."""
     _host(c)
     rendered, site = _site()
@@ -87,6 +95,9 @@ def push_image(c: Context, image: str, name: str = "", tag: str = "by-hand") -> 
         secrets / "registry_push_password",
     )
     repository = name or image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+    if dry_run:
+        sys.stdout.write(f"would push {image} to {registry.address}/bluefleet/{repository}:{tag}\n")
+        return
     try:
         reference = push(image, repository, tag, registry, seconds=900)
     except PushFailed as error:

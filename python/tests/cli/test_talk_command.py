@@ -107,6 +107,21 @@ def test_what_changes_something_stands_in_history_and_a_question_does_not(settin
     assert "out of range" in found[0].detail[0]
 
 
+def test_a_dry_run_names_who_would_be_told_and_tells_nobody(settings: Settings) -> None:
+    before = len(history.entries(State(settings.state_file)))
+    # What a camera would refuse, and would be in history.
+    done = talk("--on", "cam1", "--dry-run", "set", "temperature", "-200")
+    assert (done.exit_code, done.stderr) == (0, "node1/cam1: would be told: set temperature -200\n")
+    found = said("--all", "--dry-run", "set", "temperature", "-200")
+    assert found["dry_run"] is True
+    assert [(one["instance"], one["outcome"]) for one in found["results"]] == [
+        ("cam1", "planned"),
+        ("cam10", "planned"),
+    ]
+    assert "a command is one line" in said("--on", "cam1", "--dry-run", "a\nb", code=2)["error"]["what"]
+    assert len(history.entries(State(settings.state_file))) == before
+
+
 def test_one_camera_that_is_away_is_exit_code_1_and_the_other_is_done(cameras: list[CameraProcess]) -> None:
     cameras[1].stop()
     try:

@@ -89,6 +89,10 @@ def test_a_node_narrows_a_task_to_itself_and_its_exit_code_is_the_verbs(laborato
     done = fab(laboratory, programs, "-H", "manager", "reboot", "--nodes", "node1,node2")
     assert done.returncode == 0, done.stderr
     assert "-- bluefleet reboot node1 node2 " in asked(programs)
+    done = fab(laboratory, programs, "-H", "node1", "restart", "cam1", "--dry-run")
+    assert asked(programs).endswith("-- bluefleet restart node1/cam1 --dry-run\n")
+    done = fab(laboratory, programs, "-H", "node2", "reboot", "--hard", "--dry-run")
+    assert "-- bluefleet reboot node2/ --hard --dry-run " in asked(programs)
     done = fab(laboratory, programs, "-H", "manager", "logs", "--targets", "cam1,cam2", "--tail", "3")
     assert asked(programs).endswith("-- bluefleet logs cam1 cam2 --since 1h --tail 3 --timestamps\n")
     done = fab(laboratory, programs, "-H", "node2", "logs")
@@ -147,6 +151,11 @@ def test_a_pushed_image_is_named_by_its_digest_and_its_password_is_no_argument(
     authority.write_text("a certificate")
     _program(programs / "docker", 'echo "$*" > "$0.asked"; touch "$3"')
     _program(programs / "skopeo", 'echo "$*" > "$0.asked"; echo "sha256:abc" > "$5"')
+    planned = fab(laboratory, programs, "-H", "manager", "push-image", "example.org/mine/reader:3", "--dry-run")
+    assert planned.stdout == "would push example.org/mine/reader:3 to 172.30.77.10:5000/bluefleet/reader:by-hand\n", (
+        planned.stderr
+    )
+    assert not (programs / "docker.asked").exists()
     done = fab(laboratory, programs, "-H", "manager", "push-image", "example.org/mine/reader:3", "--tag", "3")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "172.30.77.10:5000/bluefleet/reader@sha256:abc\n"

@@ -1,8 +1,26 @@
 """`bluefleet devices`: what plans can name."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
-from bluefleet.cli._fleet import AsJson, Categories, Deadline, Targets, chosen_of, console, declared, run, with_state
+from bluefleet.cli._fleet import (
+    ALL_WELL,
+    DEGRADED,
+    AsJson,
+    Categories,
+    Deadline,
+    DryRun,
+    Targets,
+    chosen_of,
+    console,
+    declared,
+    run,
+    with_state,
+)
+
+if TYPE_CHECKING:
+    from bluefleet.fleet import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -58,13 +76,30 @@ def list_devices(
 
 
 @app.command(name="join")
-def join_devices() -> None:
+def join_devices(*, dry_run: DryRun = False) -> None:
     """Wait until the queue's worker is idle, and make it load what was declared meanwhile."""
     from bluefleet.fleet import Settings, join
 
     settings = Settings()
+    if dry_run:
+        _show_what_would_join(settings)
+        return
     found = run(
         join(lambda: declared(settings), settings, progress=lambda line: typer.echo(line, err=True)),
         "the devices still wait; `bluefleet apply` or this command makes them join",
     )
     typer.echo(f"devices: {found.state} {found.detail}".rstrip(), err=True)
+
+
+def _show_what_would_join(settings: "Settings") -> None:
+    """Exit code 1 when the queue does not say."""
+    from bluefleet.fleet import to_join
+
+    with with_state():
+        found = to_join(declared(settings), settings)
+    if found.state == "pending":
+        names = ", ".join(found.pending) or "the declared devices anew"
+        typer.echo(f"would make the queue's worker load {names} as soon as it is idle", err=True)
+    else:
+        typer.echo(f"devices: {found.state} {found.detail}".rstrip(), err=True)
+    raise typer.Exit(DEGRADED if found.state == "unknown" else ALL_WELL)

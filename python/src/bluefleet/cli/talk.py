@@ -9,6 +9,7 @@ from bluefleet.cli._fleet import (
     DEGRADED,
     AsJson,
     Categories,
+    DryRun,
     Everything,
     chosen_of,
     declared,
@@ -34,6 +35,7 @@ def talk(
     ] = None,
     category: Categories = None,
     everything: Everything = False,
+    dry_run: DryRun = False,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds after which a command counts as failed.")] = 60.0,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +45,17 @@ def talk(
     out unless it is named. A plan that uses the hardware is not looked for. Options stand before the command: all that
     follows its first word is the actor's.
     """
-    from bluefleet.fleet import Call, CommandInvalid, NoActor, Overrides, Settings, State, actor_targets, only_asks
+    from bluefleet.fleet import (
+        Call,
+        CommandInvalid,
+        NoActor,
+        Overrides,
+        Settings,
+        State,
+        actor_targets,
+        only_asks,
+        planned_talk,
+    )
     from bluefleet.fleet import talk as say
 
     settings = Settings()
@@ -58,17 +70,20 @@ def talk(
     except NoActor as error:
         refuse(str(error), f"site {site.site}", "Choose with --on or --category what has one")
     try:
-        found = run(
-            say(
-                site,
-                " ".join(words),
-                targets,
-                deadline=deadline,
-                heard=_say_nothing if as_json else _show_reply,
-                noted=None if only_asks(words[0]) else (settings, Call("talk")),
-            ),
-            "what was said is said; the actors go on with it",
-        )
+        if dry_run:
+            found = planned_talk(site, " ".join(words), targets)
+        else:
+            found = run(
+                say(
+                    site,
+                    " ".join(words),
+                    targets,
+                    deadline=deadline,
+                    heard=_say_nothing if as_json else _show_reply,
+                    noted=None if only_asks(words[0]) else (settings, Call("talk")),
+                ),
+                "what was said is said; the actors go on with it",
+            )
     except CommandInvalid as error:
         refuse(str(error), "COMMAND", "`bluefleet talk help` lists what the actors take")
     if as_json:
@@ -91,7 +106,9 @@ def _say_nothing(target: "Target", reply: "Reply") -> None:
 def _show(found: "TalkReport") -> None:
     for result in found.results:
         label = f"{result.node}/{result.instance}"
-        if result.ok:
+        if found.dry_run:
+            typer.echo(f"{label}: would be told: {found.command}", err=True)
+        elif result.ok:
             typer.echo(f"{label} | {_keywords(result.keywords)}".rstrip(" |") + f"  done in {result.seconds:.1f} s")
         else:
             typer.echo(

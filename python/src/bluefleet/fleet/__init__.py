@@ -13,7 +13,7 @@ from bluefleet.fleet._actor_wire import (
 from bluefleet.fleet._apply import apply
 from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call
-from bluefleet.fleet._devices import devices_report, join
+from bluefleet.fleet._devices import devices_report, join, to_join
 from bluefleet.fleet._doctor import Check, DoctorReport, doctor, report_of
 from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
@@ -66,6 +66,7 @@ from bluefleet.fleet._talk import (
     Target,
     actor_targets,
     only_asks,
+    planned_talk,
     talk,
 )
 from bluefleet.fleet._update import rollback, update
@@ -163,6 +164,7 @@ __all__ = [
     "orphans",
     "orphans_named",
     "plan",
+    "planned_talk",
     "reboot",
     "report_of",
     "rollback",
@@ -171,6 +173,7 @@ __all__ = [
     "status",
     "status_of",
     "talk",
+    "to_join",
     "update",
     "volumes_report",
     "watch",

@@ -79,6 +79,11 @@ async def join(read: Callable[[], Site], settings: Settings, progress: Callable[
         await asyncio.sleep(_LOOK_AGAIN)
 
 
+def to_join(site: Site, settings: Settings) -> DevicesResult:
+    """What `join` would find now; nothing is written, and the worker loads nothing."""
+    return sync(site, settings, check=True)
+
+
 def devices_status(site: Site, settings: Settings, *, deadline: float) -> DevicesStatus:
     """Whether the worker knows the declared devices; the queue has `deadline` seconds for each answer."""
     queue = Queue.of(site, settings, answer=deadline)

@@ -27,7 +27,7 @@ from bluefleet.model import Site
 
 SCHEMA_VERSION = 1
 
-TalkOutcome: TypeAlias = Literal["done", "failed", "unreachable", "lost", "timeout"]
+TalkOutcome: TypeAlias = Literal["planned", "done", "failed", "unreachable", "lost", "timeout"]
 _OUTCOME_OF: dict[type[ActorError], TalkOutcome] = {
     ActorUnreachable: "unreachable",
     ActorLost: "lost",
@@ -68,12 +68,12 @@ class TalkResult(BaseModel):
     instance: str
     outcome: TalkOutcome = Field(
         description="done and failed are the actor's own word; unreachable: the command was not sent; "
-        "lost and timeout: it was, and nobody knows its end"
+        "lost and timeout: it was, and nobody knows its end; planned: on a dry run"
     )
     error: str = Field(default="", description="What went wrong, in words; empty when it is done")
     remedy: str = Field(default="", description="What to do next")
-    seconds: float = Field(description="Until the result")
-    keywords: dict[str, Any] = Field(description="What the reply that ended it says")
+    seconds: float = Field(default=0.0, description="Until the result")
+    keywords: dict[str, Any] = Field(default_factory=dict[str, Any], description="What the reply that ended it says")
 
     @property
     def ok(self) -> bool:
@@ -89,7 +89,8 @@ class TalkReport(BaseModel):
     schema_version: Literal[1] = SCHEMA_VERSION
     site: str
     command: str
-    ok: bool = Field(description="Whether it is done at every instance")
+    dry_run: bool = False
+    ok: bool = Field(description="Whether it is done at every instance; on a dry run, whether it could be said")
     results: list[TalkResult]
 
 
@@ -168,6 +169,13 @@ def actor_targets(site: Site, selection: Selection, overrides: Overrides | None 
             f"These do: {', '.join(with_actor) or 'none'}"
         )
     return targets
+
+
+def planned_talk(site: Site, command: str, targets: Sequence[Target]) -> TalkReport:
+    """Who would be told this command; nobody is. Raises CommandInvalid."""
+    words = check_command(command)
+    results = [TalkResult(node=one.node, instance=one.instance, outcome="planned") for one in targets]
+    return TalkReport(site=site.site, command=words, dry_run=True, ok=True, results=results)
 
 
 async def talk(

@@ -76,8 +76,8 @@ def test_status_tells_what_is_wrong_with_each_and_all_is_well_with_the_other(
     deadline = 3.0
     begin = time.monotonic()
     found = {node.name: node for node in asyncio.run(status(sick.site, settings, deadline=deadline)).nodes}
-    # Two of them cost the whole deadline: who waits for one after the other takes twice as long.
-    assert time.monotonic() - begin < 2 * deadline
+    # Two of them cost the whole deadline, both at once.
+    assert time.monotonic() - begin < deadline + 1
     assert found["well"].instances[0].state == "running"
     assert {name: node.reachable for name, node in found.items() if node.reachable} == {"well": True}
     for name, words in REASONS.items():

@@ -76,6 +76,20 @@ def unattended() -> Generator[None, None, None]:
         on("manager", "systemctl start bluefleet-fleet.service")
 
 
+@contextmanager
+def pushed_trial() -> Generator[str]:
+    """An image like the IOCs' and yet another one, pushed by the task of fabric: its reference in the site's registry."""
+    tags = shell("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "bluefleet/ioc").stdout.split()
+    name = "bluefleet/ioc:trial-of-a-test"
+    given = f"FROM {tags[0]}\nLABEL trial=1\n"
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=given, text=True, check=True, timeout=60)
+    try:
+        pushed = shell(str(BIN / "fab"), "-H", "manager", "push-image", name, "--tag", "trial", seconds=180)
+        yield pushed.stdout.strip().splitlines()[-1]
+    finally:
+        shell("docker", "image", "rm", name)
+
+
 def assert_looked_after() -> None:
     """The fleet service runs, whoever started it."""
     on("manager", "systemctl is-active bluefleet-fleet.service")

@@ -9,11 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_door import Converge, Mended, assert_all_is_well, assert_looked_after, bluefleet, on, shell
+from lab_door import (
+    BIN,
+    Converge,
+    Mended,
+    Running,
+    assert_all_is_well,
+    assert_looked_after,
+    bluefleet,
+    on,
+    pushed_trial,
+    shell,
+)
+from lab_queue import LabQueue
 
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
 REASON = "dust in the beam pipe"
+WALKS = ("random-walk", "random-walk-horiz", "random-walk-vert")
 
 
 def said(*words: str) -> Any:
@@ -69,6 +82,39 @@ def test_overrides_and_history_survive_the_manager_and_site_yml(tmp_path: Path, 
         (one["id"], one["verb"], one["who"], one["result"]) for one in said("history", "--limit", "500")["entries"]
     ]
     assert set(before) <= set(after)
+
+
+def on_trial() -> int:
+    """How many of the random walks run from the image that is tried, as their engine says."""
+    label = "'{{index .Config.Labels \"trial\"}}'"
+    containers = " ".join(f"bluefleet-{name}" for name in WALKS)
+    return on("node2", f"docker inspect --format {label} {containers}", check=False).split().count("1")
+
+
+def test_an_update_that_the_managers_restart_cut_off_is_completed(
+    tmp_path: Path, as_declared: Mended, queue: LabQueue
+) -> None:
+    targets = [f"node2/{name}" for name in WALKS]
+    with pushed_trial() as reference:
+        update = ["update", *targets, "--image", f"ioc={reference}", "--reason", REASON]
+        cut_off = Running([str(BIN / "bluefleet"), *update], tmp_path / "update.json")
+        cut_off.wait_for(f"{targets[1]}: recreate")
+        shell("docker", "restart", "--time", "60", "bluefleet-lab-manager", seconds=180)
+        assert cut_off.finish(60).code == 1
+        assert on_trial() < len(WALKS)
+        said("history")
+        # Until the queue answers nobody knows whether a plan uses them.
+        end = time.monotonic() + 120
+        while (again := bluefleet(*update)).returncode != 0:
+            assert "not known whether a plan runs" in again.stderr, again.stderr
+            assert time.monotonic() < end, again.stderr
+            time.sleep(1)
+        assert on_trial() == len(WALKS)
+    entries = said("history", "--verb", "update")["entries"]
+    last, *_, first = [one["result"] for one in entries if reference in str(one["options"])]
+    assert last == "ok" != first, entries
+    queue.open()
+    as_declared.whole = True
 
 
 def test_what_is_killed_by_hand_is_back_and_told(mended: Mended) -> None:

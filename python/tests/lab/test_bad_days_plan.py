@@ -54,6 +54,10 @@ def test_what_a_running_plan_needs_is_not_restarted_unless_that_is_allowed(
 ) -> None:
     told, before = tmp_path / "stages.json", (kafka(), mini_beamline())
 
+    rebooted = bluefleet("reboot", "node1", "--reason", "a new kernel")
+    assert rebooted.returncode == 1, rebooted.stdout + rebooted.stderr
+    assert f"refused: run {run} (count) uses it" in rebooted.stderr
+
     pods = Converge(told, "--tags", "pods", *KAFKA_DIFFERS).finish()
     assert pods.code != 0
     assert "kafka would be restarted while the queue runs plan count" in pods.text, pods.text[-3000:]

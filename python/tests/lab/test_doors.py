@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from lab_door import BIN, ROOT, assert_all_is_well, bluefleet, on, shell, trust
+import yaml
+from lab_door import ADDRESSES, BIN, LAB, ROOT, assert_all_is_well, bluefleet, on, pushed_trial, shell, trust
 
+from bluefleet import __version__
 from bluefleet.checkout import find_checkout, find_inventory
 from bluefleet.cli.remote import ssh_arguments
 from bluefleet.inventory import Connection, render
@@ -117,6 +122,21 @@ def test_the_actor_passes_commands_on_to_cameras_and_its_marks_are_seen_by_the_c
     assert_all_is_well()
 
 
+def test_the_actor_says_what_it_is_and_makes_an_instance_anew_when_that_is_forced(actor: ActorThroughSsh) -> None:
+    assert actor.told("ping")[-1] == (":", {"text": "Pong."})
+    assert actor.told("version")[-1] == (":", {"version": __version__})
+    assert any("reconnect" in line for line in actor.told("help")[-1][1]["help"])
+    before = instance("thermo")["container"]
+    assert actor.told("reconnect --names thermo")[-1][0] == ":"
+    assert instance("thermo")["container"] == before
+    replies = actor.told("reconnect --names thermo --force")
+    assert replies[-1][0] == ":", replies
+    after = instance("thermo")["container"]
+    assert after != before
+    assert ["node2", after[:12]] in [keywords["container"] for _, keywords in replies if "container" in keywords]
+    assert_all_is_well()
+
+
 def test_tasks_of_fabric_see_and_restart_what_the_command_does() -> None:
     assert "2 nodes, all well" in fab("-H", "manager", "status")
     before = instance("thermo")["uptime_seconds"]
@@ -128,22 +148,45 @@ def test_tasks_of_fabric_see_and_restart_what_the_command_does() -> None:
     assert_all_is_well()
 
 
+def test_a_support_bundle_has_what_its_page_says_and_no_secret(tmp_path: Path) -> None:
+    file = Path(fab("-H", "manager", "collect", "--into", str(tmp_path)).strip().splitlines()[-1])
+    with tarfile.open(file) as bundle:
+        texts = {
+            member.name.partition("/")[2]: bundle.extractfile(member).read().decode()  # type: ignore[union-attr]
+            for member in bundle
+        }
+    assert texts.pop("troubles.txt") == ""
+    found = {name: json.loads(text) for name, text in texts.items() if name.endswith(".json")}
+    assert [node["name"] for node in found["fleet/status.json"]["nodes"]] == ["node1", "node2"]
+    assert found["fleet/plan.json"]["changed"] is False
+    assert found["fleet/devices.json"]["devices"]
+    assert found["fleet/history.json"]["entries"]
+    assert all(node["images"] for node in found["fleet/images.json"]["nodes"])
+    assert "node2/thermo | " in texts["fleet/logs.txt"]
+    assert yaml.safe_load(texts["site.yml"])["site"]
+    assert {"control/checkout.txt", "control/ansible.txt"} < set(texts)
+    for host in ADDRESSES:
+        seen = texts[f"hosts/{host}.txt"]
+        for words in ("docker version", "docker ps", "systemctl list-units", "journalctl"):
+            assert re.search(rf"^== .*{words}", seen, re.MULTILINE), f"{host}: {words}"
+        assert "bluefleet" in seen
+    everything = "".join(texts.values())
+    for secret in (LAB / ".state" / "secrets").iterdir():
+        if secret.is_file():
+            assert secret.read_text().strip() not in everything, secret.name
+
+
 def test_an_image_is_pushed_tried_on_one_instance_and_taken_back() -> None:
     first = instance("thermo")["digest"]
-    tags = shell("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "bluefleet/ioc").stdout.split()
-    name = "bluefleet/ioc:trial-of-a-test"
-    given = f"FROM {tags[0]}\nLABEL trial=1\n"
-    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=given, text=True, check=True, timeout=60)
     try:
-        reference = fab("-H", "manager", "push-image", name, "--tag", "trial").strip().splitlines()[-1]
-        updated = bluefleet("update", "thermo", "--image", f"ioc={reference}", "--reason", "a trial")
-        assert updated.returncode == 0, updated.stdout + updated.stderr
-        assert instance("thermo")["digest"] == reference.partition("@")[2] != first
-        back = bluefleet("rollback", "thermo", "--reason", "the trial is over")
-        assert back.returncode == 0, back.stdout + back.stderr
-        assert instance("thermo")["digest"] == first
+        with pushed_trial() as reference:
+            updated = bluefleet("update", "thermo", "--image", f"ioc={reference}", "--reason", "a trial")
+            assert updated.returncode == 0, updated.stdout + updated.stderr
+            assert instance("thermo")["digest"] == reference.partition("@")[2] != first
+            back = bluefleet("rollback", "thermo", "--reason", "the trial is over")
+            assert back.returncode == 0, back.stdout + back.stderr
+            assert instance("thermo")["digest"] == first
     finally:
-        shell("docker", "image", "rm", name)
         bluefleet("clear", "thermo")
         bluefleet("apply")
     assert_all_is_well()

@@ -3,7 +3,6 @@
 import json
 import shlex
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 
@@ -77,12 +76,14 @@ def hung(connections: dict[str, Connection]) -> Iterator[str]:
 
 @pytest.mark.faults
 def test_a_hung_engine_delays_no_other_node(connections: dict[str, Connection], hung: str) -> None:
-    begin = time.monotonic()
-    answer = on(connections["manager"], shlex.join(["bluefleet", "status", "--json", "--deadline", "2"]))
-    took = time.monotonic() - begin
+    deadline = 2
+    # The whole process there; what ssh takes on the way is not the fleet's.
+    command = f"TIMEFORMAT=%R; time bluefleet status --json --deadline {deadline}"
+    answer = on(connections["manager"], shlex.join(["bash", "-c", command]))
+    took = float(answer.stderr.split()[-1])
     found = {node["name"]: node for node in json.loads(answer.stdout)["nodes"]}
     assert answer.returncode == 1
     assert not found[hung]["reachable"]
     assert "no answer" in found[hung]["reason"]
     assert all(instance["health"] == "healthy" for instance in found["node1"]["instances"])
-    assert took < 10
+    assert took < deadline + 1

@@ -2,14 +2,17 @@
 
 import asyncio
 import gzip
+import json
 from pathlib import Path
 
 import pytest
 
+from bluefleet.cli.logs import _Shown
 from bluefleet.engine import LogLine
 from bluefleet.fleet import Settings, select
 from bluefleet.fleet import _logs as logs
-from bluefleet.fleet._logs import Wanted
+from bluefleet.fleet._kept_logs import lines
+from bluefleet.fleet._logs import InstanceLine, Wanted
 from bluefleet.model import Site
 
 SITE = Site.model_validate(
@@ -68,3 +71,18 @@ def test_of_the_last_lines_no_more_are_held(settings: Settings, monkeypatch: pyt
     assert read(settings, Wanted(previous=True, tail=3), []) == [f"line 2-{one}" for one in (1997, 1998, 1999)]
     assert max(pages) == 3
     assert len(pages) >= 4
+
+
+def test_a_line_has_its_stream_and_none_where_none_was_noted(tmp_path: Path) -> None:
+    noted = (
+        "2026-01-01T00:00:00.1Z stderr F oh  dear\n2026-01-01T00:00:00.2Z stdout F \n2026-01-01T00:00:00.3Z as before\n"
+    )
+    file = tmp_path / "20260101T000000.0Z.log.gz"
+    file.write_bytes(gzip.compress(noted.encode()))
+    found = list(lines(file))
+    assert [(one.stream, one.text) for one in found] == [("stderr", "oh  dear"), ("stdout", ""), ("", "as before")]
+    shown = _Shown(labelled=False, times=False, as_json=True, follow=False)
+    for line in found:
+        shown.line(InstanceLine("node1", "cam1", line))
+    said = json.loads(shown.everything("hill"))["lines"]
+    assert [one.get("stream", "not there") for one in said] == ["stderr", "stdout", "not there"]

@@ -109,6 +109,8 @@ def test_logs_of_containers_before_are_kept(make_site: MakeSite, settings: Setti
     assert first[0].line.time < now[0].line.time
     everything = read(site, settings, previous=True)
     assert everything[: len(first)] != now[: len(first)]
+    streams = {(one.line.text, one.line.stream) for one in everything if one.line.time < now[0].line.time}
+    assert {("begun", "stdout"), ("oh", "stderr")} <= streams
     assert [one.line.text for one in everything].count("begun") == 2
     applied(make_site({"node1": []}), settings)
     assert [one.line.text for one in read(site, settings, previous=True)].count("begun") == 2

@@ -287,7 +287,7 @@ def test_what_is_stopped_gets_its_own_stop_command_when_its_twin_or_it_takes_ove
     assert [log.count("parked") for log in written()] == [2]
     marked(clear, site, settings, "node1")
     applied(site, settings)
-    assert written()[1:] == ["simulated\n"]
+    assert written()[1:] == ["stdout F simulated\n"]
 
 
 def test_a_log_that_is_long_on_its_way_keeps_nothing_from_being_made_anew(

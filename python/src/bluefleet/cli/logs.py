@@ -87,7 +87,7 @@ class _Shown:
                 "node": found.node,
                 "instance": found.instance,
                 "time": line.time,
-                "stream": line.stream,
+                **({"stream": line.stream} if line.stream else {}),
                 "text": line.text,
             }
             if self._follow:

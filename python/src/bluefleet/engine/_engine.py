@@ -231,8 +231,9 @@ class Engine:
         return await _in_thread(lambda: self._connected(tried, self.deadlines.answer, work), None)
 
     async def save_logs(self, container: str, file: Path) -> None:
-        """Write all that the container wrote, each line with its time, to a compressed file, whole or not at all.
+        """Write all that the container wrote to a compressed file, whole or not at all.
 
+        Each line is as Kubernetes keeps it, `<time> stderr F <text>`, with P in place of F where its end is on the next one.
         Raises TransferTimeout when that takes too long.
         """
         new = file.with_name(f".{file.name}.new")
@@ -240,10 +241,12 @@ class Engine:
 
         def work(client: "DockerApi") -> None:
             with gzip.open(new, "wb", compresslevel=1) as packed:
-                for _, text in client.log_frames(container, follow=False, since=0, tail=None):
+                for stream, text in client.log_frames(container, follow=False, since=0, tail=None):
                     if over.is_set():
                         return
-                    packed.write(text)
+                    time_, _, words = text.partition(b" ")
+                    end = b"F" if words.endswith(b"\n") else b"P"
+                    packed.write(b"%b %b %b %b\n" % (time_, _name(stream).encode(), end, words.removesuffix(b"\n")))
 
         tried, within = "save the logs of a container", self.deadlines.change
         late = TransferTimeout(self.endpoint.node, tried, f"not here within {within:g} s", "It may be very long")
@@ -266,7 +269,7 @@ class Engine:
             client.allow(_SILENCE if follow else self.deadlines.answer)
             for stream, text in client.log_frames(container, follow=follow, since=since, tail=tail):
                 time_, _, words = text.decode(errors="replace").rstrip("\n").partition(" ")
-                yield LogLine(time_, "stderr" if stream == 2 else "stdout", words)
+                yield LogLine(time_, _name(stream), words)
 
         async with aclosing(self._stream(READ_LOGS, work)) as lines:
             async for line in lines:
@@ -469,6 +472,10 @@ async def _in_thread(work: Callable[[], _T], deadline: float | None) -> _T:
     # Not wait_for: on Python 3.11 it takes a cancellation that comes together with the answer for the answer.
     async with asyncio.timeout(deadline):
         return await asyncio.wrap_future(answer)
+
+
+def _name(stream: int) -> str:
+    return "stderr" if stream == 2 else "stdout"
 
 
 def _not_started(node: str, tried: str, program: str, words: str) -> ProgramNotStarted:

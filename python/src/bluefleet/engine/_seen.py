@@ -46,7 +46,10 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line that a container wrote; `time` is RFC 3339 in UTC with nine digits, which sort as they are."""
+    """A line that a container wrote; `time` is RFC 3339 in UTC with nine digits, which sort as they are.
+
+    `stream` is stdout or stderr, or empty where nobody noted it.
+    """
 
     time: str
     stream: str

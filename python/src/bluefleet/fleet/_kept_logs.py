@@ -1,6 +1,7 @@
 """Logs of containers that were taken away, kept on the manager: <node>/<instance>/<time of its end>.log.gz."""
 
 import gzip
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ from bluefleet.engine import Container, Engine, EngineError, LogLine
 
 # Of each instance; an engine keeps at most 50 MB of a container's log, a tenth of that when it is compressed.
 _KEPT = 5
+# How the engine's file says on which stream a line was, and whether its end is on the next one.
+_NOTED = re.compile("(stdout|stderr) [FP] ")
 
 
 async def keep(engine: Engine, container: Container, folder: Path) -> list[str]:
@@ -31,8 +34,9 @@ def kept(folder: Path) -> list[Path]:
 
 
 def lines(file: Path) -> Iterator[LogLine]:
-    """The lines of a kept log, as its engine gave them. Which stream each was on is not kept."""
-    with gzip.open(file, "rt", encoding="utf-8", errors="replace") as text:
+    """The lines of a kept log. Those of an earlier version have no stream."""
+    with gzip.open(file, "rt", encoding="utf-8", errors="replace", newline="\n") as text:
         for line in text:
-            time, _, words = line.rstrip("\n").partition(" ")
-            yield LogLine(time, "stdout", words)
+            time, _, rest = line.rstrip("\n").partition(" ")
+            noted = _NOTED.match(rest)
+            yield LogLine(time, noted[1] if noted else "", rest[noted.end() :] if noted else rest)

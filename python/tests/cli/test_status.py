@@ -1,7 +1,7 @@
 """What `bluefleet status` shows: a verdict that agrees with the exit code, a plan that failed, and a table that fits."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from bluefleet.cli.main import build
 from bluefleet.fleet import (
     Beside,
     DevicesStatus,
+    Disk,
     DocumentService,
     FailedPlan,
     InstanceStatus,
@@ -169,7 +170,7 @@ def test_an_instance_that_was_rolled_back_shows_its_image_as_images_does(say: An
         if "ioc" in line
     ]
     assert "rolled-back by ada since" in row
-    assert row.endswith("from image aaaaaaaaaaaa")
+    assert row.split()[4] == "a" * 12
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -186,12 +187,27 @@ def test_the_table_fits_a_terminal(say: Any, width: int) -> None:
     )
     lines = say(found, width).stdout.splitlines()
     assert max(map(len, lines)) <= width
-    assert lines[0].split() == ["state", "up", "remarks"]
+    image = width >= 100
+    assert lines[0].split() == ["state", "up", *(["image"] if image else []), "remarks"]
     (row,) = [line for line in lines if "mini-beamline" in line]
     assert row.split()[:4] == ["mini-beamline", "healthy", "3", "d"]
+    assert row.split()[4] == ("a" * 12 if image else "1")
     assert "1 of 4 devices does not answer" in row
-    (row,) = [line for line in lines if "node1 " in line]
-    assert row.split()[2:] == ["answers", "engine", "26.1.5+dfsg1"], "a version is no image"
+
+
+def test_a_nodes_line_has_its_disk_its_clock_and_its_engines_version(say: Any) -> None:
+    def remarks(**changes: Any) -> str:
+        (row,) = [line for line in say(report(node("node1", **changes))).stdout.splitlines() if "node1 " in line]
+        return row.partition("answers")[2].strip()
+
+    def measured(ago: float) -> Disk:
+        return Disk(free=59 * 2**30, total=100 * 2**30, seen=datetime.now(UTC) - timedelta(seconds=ago))
+
+    engine = "engine 26.1.5+dfsg1"
+    assert remarks(clock_skew_seconds=0.0) == f"disk not measured (--disk); clock right; {engine}"
+    assert remarks(disk=measured(1), clock_skew_seconds=0.6) == f"59 GB free; clock 0.6 s ahead; {engine}"
+    old = remarks(disk=measured(3 * 3600), clock_skew_seconds=-1.2)
+    assert old == f"59 GB free 3 h ago; clock 1.2 s behind; {engine}"
 
 
 def test_devices_of_what_was_not_chosen_are_not_told() -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bluefleet.fleet import (
         DevicesStatus,
+        Disk,
         DocumentService,
         InstanceStatus,
         NodeStatus,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+# On a terminal of fewer columns the reasons need the room of the images, which `bluefleet images` shows, too.
+_ROOM_FOR_IMAGES = 100
 
 
 @app.command()
@@ -94,15 +97,18 @@ def _print(found: "StatusReport", *, as_json: bool, afresh: bool) -> None:
 def _show(found: "StatusReport") -> None:
     from rich.table import Table
 
+    out = console()
+    with_image = out.width >= _ROOM_FOR_IMAGES
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("", "state", "up"):
+    for heading in ("", "state", "up", *(["image"] if with_image else [])):
         table.add_column(heading, no_wrap=True)
     table.add_column("remarks", overflow="fold")
     for node in found.nodes:
-        table.add_row(*_node_row(node), style="dim" if node.disabled else "bold")
+        *state, remarks = _node_row(node)
+        table.add_row(*state, *([""] if with_image else []), remarks, style="dim" if node.disabled else "bold")
         for instance in node.instances:
-            table.add_row(*_instance_row(instance))
-    out = console()
+            *state, remarks = _instance_row(instance)
+            table.add_row(*state, *([_short(instance.digest)] if with_image else []), remarks)
     out.print(table)
     out.print()
     _show_orphans(found.orphans, out)
@@ -182,9 +188,32 @@ def _node_row(node: "NodeStatus") -> list["str | Text"]:
     words = [f"{node.reason}. {node.remedy}"] if node.reason else []
     words += [*node.problems, *(one.words for one in node.overrides)]
     words += [f"{node.busy} works on it"] if node.busy else []
-    words += [f"{node.disk.free / 2**30:.0f} GB free"] if node.disk else []
+    words += [_disk(node.disk)] if node.disk or node.reachable else []
+    told = any("clock" in words for words in node.problems)
+    words += [_clock(node.clock_skew_seconds)] if node.clock_skew_seconds is not None and not told else []
     words += [f"engine {node.engine_version}"] if node.engine_version else []
     return [f"{node.name} ({node.address})", state, "", _literally("; ".join(words))]
+
+
+def _disk(disk: "Disk | None") -> str:
+    """As it was when somebody asked: an engine does not tell by itself."""
+    from datetime import UTC, datetime
+
+    if disk is None:
+        return "disk not measured (--disk)"
+    age = (datetime.now(UTC) - disk.seen).total_seconds()
+    when = f" {_uptime(age)} ago" if age >= _MINUTE else ""
+    return f"{disk.free / 2**30:.0f} GB free{when}"
+
+
+def _clock(skew: float) -> str:
+    """Answers tell whole seconds: less than one is none."""
+    return f"clock {abs(skew):.1f} s {'ahead' if skew > 0 else 'behind'}" if skew else "clock right"
+
+
+def _short(digest: str) -> str:
+    """As `bluefleet images` has it."""
+    return digest.removeprefix("sha256:")[:12]
 
 
 def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
@@ -193,9 +222,6 @@ def _instance_row(instance: "InstanceStatus") -> list["str | Text"]:
         colour = "red" if instance.state != "running" else "yellow"
     words = [instance.reason] if instance.reason else []
     words += [one.words for one in instance.overrides if one.instance and one.words not in instance.reason]
-    if instance.digest and any(one.kind == "rolled-back" for one in instance.overrides):
-        # As `bluefleet images` has it.
-        words += [f"from image {instance.digest.removeprefix('sha256:')[:12]}"]
     if not any(one.kind == "simulated" for one in instance.overrides):
         words += [instance.simulated] if instance.simulated else []
     silent = len(instance.devices_silent)

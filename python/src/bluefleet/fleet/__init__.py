@@ -14,6 +14,7 @@ from bluefleet.fleet._apply import apply
 from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._devices import devices_report, join, to_join
+from bluefleet.fleet._disk import Disk
 from bluefleet.fleet._doctor import Check, DoctorReport, doctor, report_of
 from bluefleet.fleet._exec import NotRunning, execute
 from bluefleet.fleet._history import HistoryEntry, caller
@@ -93,6 +94,7 @@ __all__ = [
     "DevicesReport",
     "DevicesResult",
     "DevicesStatus",
+    "Disk",
     "DoctorReport",
     "DocumentService",
     "FailedPlan",

@@ -100,7 +100,7 @@ def test_an_update_that_the_managers_restart_cut_off_is_completed(
         cut_off = Running([str(BIN / "bluefleet"), *update], tmp_path / "update.json")
         cut_off.wait_for(f"{targets[1]}: recreate")
         shell("docker", "restart", "--time", "60", "bluefleet-lab-manager", seconds=180)
-        assert cut_off.finish(60).code == 1
+        assert cut_off.finish(60).code != 0
         assert on_trial() < len(WALKS)
         said("history")
         # Until the queue answers nobody knows whether a plan uses them.

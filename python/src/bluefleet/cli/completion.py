@@ -36,9 +36,9 @@ _IN_HISTORY = [
 # What is asked is the command that is being typed, by whatever path; where that is none (an alias), who printed this.
 _BASH = """\
 _bluefleet() {
-  local IFS=$'\\n' asked=(complete -- "${COMP_WORDS[@]:1:COMP_CWORD}") next
+  local IFS=$'\\n' asked=(complete -- "${COMP_WORDS[@]:1:$COMP_CWORD}") next
   next=$("${COMP_WORDS[0]/#\\~\\//$HOME/}" "${asked[@]}" 2>/dev/null || PRINTED_BY "${asked[@]}" 2>/dev/null)
-  COMPREPLY=($(compgen -W "$next" -- "${COMP_WORDS[COMP_CWORD]}"))
+  COMPREPLY=($(compgen -W "$next" -- "${COMP_WORDS[$COMP_CWORD]}"))
 }
 complete -F _bluefleet bluefleet
 """

@@ -3,26 +3,62 @@
 from __future__ import annotations
 
 import re
+import stat
 
 import pytest
-from lab_door import bluefleet, on
+import yaml
+from lab_door import ADDRESSES, LAB, ROOT, bluefleet, on
 from lab_queue import LabQueue
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
-def test_a_scan_of_the_pinhole_is_read_back_with_its_centre_at_zero() -> None:
+def test_a_scan_of_the_pinhole_is_read_back_and_shown_with_what_to_do_next() -> None:
     done = bluefleet("first-scan")
     assert done.returncode == 0, done.stderr
-    centre = re.search(r"centre ([+-]\d+\.\d+)", done.stdout)
-    assert centre is not None, done.stdout
-    assert abs(float(centre[1])) <= 0.5
-    assert len(re.findall(r"^│ +\d+ │", done.stdout, re.MULTILINE)) == 31
-    assert "Try next" in done.stdout
+    shows_the_run(done.stdout)
+    shows_where_all_is(done.stdout)
+    steps = re.findall(r"^  (\d)\. \.venv/bin/bluefleet (.+)$", done.stdout.partition("Try next:\n")[2], re.MULTILINE)
     run = re.search(r"documents verify (\w+)", done.stdout)
     assert run is not None
+    assert steps == [("1", "status"), ("2", f"documents verify {run[1]}"), ("3", "examples")]
     verified = bluefleet("documents", "verify", run[1], "--wait", "20")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def shows_the_run(text: str) -> None:
+    """Assert that table, plot and centre are there, and that a detector of the other node was read at each point."""
+    on_node2 = yaml.safe_load((LAB / "host_vars" / "node2.yml").read_text())["node_instances"]
+    assert "random_walk" in {device["name"] for instance in on_node2 for device in instance["devices"]}
+    assert re.search(r"^┃ +seq_num ┃ +motor_ph ┃ +pinhole ┃ +random_walk ┃$", text, re.MULTILINE), text
+    rows = re.findall(r"^│ +(\d+) │ +(-?\d+\.\d+) │ +(\d+) │ +(-?\d+\.\d+) │$", text, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == list(range(1, 32))
+    # It walks: a value that is never another one was read once, or not at all.
+    assert len({row[3] for row in rows}) > 1
+    top = max(int(row[2]) for row in rows)
+    assert f"pinhole over motor_ph, {top} at the top" in text
+    assert len(re.findall(r"^  [ ▁▂▃▄▅▆▇█]*█[ ▁▂▃▄▅▆▇█]*$", text, re.MULTILINE)) == 8
+    centre = re.search(r"^centre ([+-]\d+\.\d+), width", text, re.MULTILINE)
+    assert centre is not None, text
+    assert abs(float(centre[1])) <= 0.5
+
+
+def shows_where_all_is(text: str) -> None:
+    """Assert that both edges are named with the files of their keys, which are private, and that no key is shown."""
+    manager, data = (f"https://{ADDRESSES[host]}" for host in ("manager", "data"))
+    assert re.search(rf"^Begin +{manager}/ ", text, re.MULTILINE)
+    keys = [
+        re.search(rf"^{name} +{address}\S*   key in (\S+)$", text, re.MULTILINE)
+        for name, address in (("Queue", f"{manager}/api"), ("Runs", f"{data}/tiled"))
+    ]
+    for key in keys:
+        assert key is not None, text
+        file = ROOT / key[1]
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert file.read_text().strip() not in text
+    trust = re.search(r"^Trust +(\S+)$", text, re.MULTILINE)
+    assert trust is not None, text
+    assert "BEGIN CERTIFICATE" in (ROOT / trust[1]).read_text()
 
 
 def test_scan_numbers_go_on_when_the_environment_is_opened_anew() -> None:

@@ -166,6 +166,36 @@ def test_a_package_without_version_is_refused(site):
     told(site.the_finding(), "all.yml:2", "manager: acquisition_packages[0] = 'beamline7'", "not pinned", "==")
 
 
+@pytest.mark.parametrize(
+    ("line", "host", "shown"),
+    [
+        (
+            "site_pip_index: https://ada:s3cret@mirror.example/simple",
+            "",
+            "site_pip_index = 'https://***@mirror.example",
+        ),
+        ("site_pip_index: https://s3cret@mirror.example/simple", "", "site_pip_index = 'https://***@mirror.example"),
+        ("site_apt_mirror: http://ada:s3cret@mirror.example", "", "site_apt_mirror = 'http://***@mirror.example'"),
+        (
+            "acquisition_packages: ['b7 @ git+ssh://ada:s3cret@git.example/b7@v1']",
+            "manager: ",
+            "acquisition_packages[0] = 'b7 @ git+ssh://***@git.example/b7@v1'",
+        ),
+    ],
+)
+def test_a_login_that_would_stay_in_an_image_is_refused_and_not_shown(site, line, host, shown):
+    site.add("group_vars/all.yml", f"{line}\n")
+    finding = site.the_finding()
+    told(finding, "all.yml:2", f"{host}{shown}", "layers of images", "without the login")
+    assert "s3cret" not in str(finding)
+
+
+def test_sources_without_a_secret_are_well(site):
+    site.add("group_vars/all.yml", "site_pip_index: https://mirror.example/@simple\n")
+    site.add("group_vars/all.yml", "acquisition_packages: ['b7 @ git+ssh://git@git.example/b7@v1']\n")
+    assert site.findings() == []
+
+
 def test_plans_of_a_package_that_no_image_has_are_refused(site):
     site.add("group_vars/all.yml", "acquisition_plans: [beamline7.plans]\n")
     told(

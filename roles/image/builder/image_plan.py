@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ REPOSITORY = "bluefleet"
 TAG_DIGITS = 12
 CONTAINERFILE = "Containerfile"
 ROOT = "root"
+# Of git+ssh://git@host the user alone is no secret.
+LOGIN = re.compile(r"://(?:[^/]*:[^/]*|(?<!ssh://)[^/]*)@")
 IGNORED = ("__pycache__", ".pytest_cache", ".ruff_cache")
 IGNORED_SUFFIXES = (".pyc", ".egg-info")
 
@@ -137,10 +140,22 @@ def root_programs(repository: Path, declared: Mapping[str, Any], wanted: Iterabl
 
 def plan(repository: Path, declared: Mapping[str, Any], wanted: Iterable[str], site: Site) -> dict[str, Image]:
     """The wanted images and their ancestors, parents first. `declared` is the content of images/versions.yml."""
+    _refuse_logins(site)
     images: dict[str, Image] = {}
     for name in order(declared["images"], wanted):
         images[name] = _image(repository, name, declared, images, site)
     return images
+
+
+def _refuse_logins(site: Site) -> None:
+    """What names a package source stays in layers. Validation sees what is written; this is for what templates give."""
+    sources = {"site_apt_mirror": (site.apt_mirror,), "site_pip_index": (site.pip_index,)}
+    for variable, values in {**sources, "acquisition_packages": site.packages}.items():
+        if any(LOGIN.search(value) for value in values):
+            raise PlanError(
+                f"{variable}: there is a login in it, which would stay in layers of images; "
+                "write it without, and let that server admit this machine by its address"
+            )
 
 
 def _image(repository: Path, name: str, declared: Mapping[str, Any], known: Mapping[str, Image], site: Site) -> Image:

@@ -117,10 +117,10 @@ def _what_next(result: "ScanResult", door: FrontDoor) -> list[str]:
         f"Queue   {edge.url}/api   key in {edge.queue_api_key_file}",
         f"Runs    {tiled.url}   key in {tiled.api_key_file}",
         f"Trust   {edge.ca_file}",
+        f"Ask     {curl.format(key=edge.queue_api_key_file)} {edge.url}/api/devices/allowed",
         "",
         "Try next:",
         f"  1. {door.command} status",
         f"  2. {door.command} documents verify {result.uid[:8]}",
         f"  3. {door.command} examples",
-        f"  4. {curl.format(key=edge.queue_api_key_file)} {edge.url}/api/devices/allowed",
     ]

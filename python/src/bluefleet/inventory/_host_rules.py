@@ -1,5 +1,6 @@
 """Refuses what a role would refuse on the host, before any host is touched."""
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from bluefleet.inventory._values import Values
 from bluefleet.inventory._yaml import is_template, line_at
 
 _SUBID_KEYS = ("subid_start", "subid_count")
+# Of git+ssh://git@host the user alone is no secret.
+_LOGIN = re.compile(r"(?<=://)(?:[^/]*:[^/]*|(?<!ssh://)[^/]*)(?=@)")
 
 
 def transport_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
@@ -108,6 +111,34 @@ def package_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
                 says="this requirement is not pinned, so the worker would be another one tomorrow",
                 remedy=f"Write {text}==<version>, or the path of a package, which begins with ./ or /",
             )
+
+
+def login_findings(inventory: Inventory, values: Values) -> Iterator[Finding]:
+    """Where packages come from stays in layers of images, which whoever may pull them can read; a login would, too."""
+    for variable in ("site_apt_mirror", "site_pip_index"):
+        value, entry = values.of("localhost", variable)
+        if entry is not None and isinstance(value, str) and _LOGIN.search(value):
+            yield _login(entry.file, entry.line, None, variable, value)
+    for host in inventory.members("acquisition"):
+        packages, entry = values.of(host, "acquisition_packages")
+        if entry is None or not isinstance(packages, list):
+            continue
+        for position, package in enumerate(cast("list[Any]", packages)):
+            if _LOGIN.search(str(package)):
+                line = line_at(entry.node, (position,))
+                yield _login(entry.file, line, host, f"{entry.name}[{position}]", str(package))
+
+
+def _login(file: Path, line: int, host: str | None, variable: str, value: str) -> Finding:
+    return Finding(
+        file,
+        line,
+        host,
+        variable,
+        _LOGIN.sub("***", value),
+        says="there is a login in it, which would stay in layers of images, where whoever may pull them reads it",
+        remedy="Write it without the login, and let that server admit this machine by its address; a package can be a path, too",
+    )
 
 
 def secret_findings(roles: Roles, folder: Path) -> Iterator[Finding]:

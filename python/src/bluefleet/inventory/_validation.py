@@ -6,6 +6,7 @@ from bluefleet.inventory._finding import Finding
 from bluefleet.inventory._groups import group_findings
 from bluefleet.inventory._host_rules import (
     file_findings,
+    login_findings,
     package_findings,
     secret_findings,
     subid_findings,
@@ -37,6 +38,7 @@ def validate_inventory(folder: Path, checkout: Path) -> list[Finding]:
         *subid_findings(inventory, values),
         *public_key_findings(inventory, values),
         *package_findings(inventory, values),
+        *login_findings(inventory, values),
         *file_findings(values),
         *secret_findings(roles, values.path("site_secrets_dir", ".state/secrets")),
     ]

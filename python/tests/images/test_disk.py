@@ -10,6 +10,7 @@ import pytest
 from image_build import Builder
 from image_engine import Engine, EngineError
 from image_plan import Image
+from role_files import load_role_file
 
 
 def image(name: str, space_mb: int) -> Image:
@@ -48,3 +49,31 @@ def test_too_little_room_is_refused_before_the_first_image(builder: Builder) -> 
 def test_room_enough_for_what_is_stale_is_enough(builder: Builder) -> None:
     with pytest.raises(AssertionError, match="ioc was built"):
         builder.build({"ioc": image("ioc", 500), "bluesky": image("bluesky", 2900)}, ["ioc"])
+
+
+def test_what_images_start_from_is_not_made_on_a_full_disk(
+    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "images" / "base"
+    folder.mkdir(parents=True)
+    (folder / "Containerfile").write_text("ARG PARENT\nFROM ${PARENT}\n")
+    (folder / "root").write_text(f"#!/bin/sh\n[ $1 = --made ] || touch {tmp_path}/made\n")
+    (folder / "root").chmod(0o755)
+    order = {
+        "state": "built",
+        "repository": str(tmp_path),
+        "declared": {
+            "versions": {"debian_suite": "none", "debian_release": "1"},
+            "images": {"base": {"space_mb": 3400}},
+        },
+        "images": ["base"],
+        **{key: {} for key in ("published", "uids", "registry")},
+        **dict.fromkeys(("ca_bundle", "apt_mirror", "pip_index", "engine"), ""),
+        "packages": [],
+        "log_dir": str(builder.log_dir / "state" / "builds"),
+        "jobs": 1,
+    }
+    with pytest.raises(EngineError, match="not enough disk: building base needs up to 3400 MB"):
+        load_role_file("image/builder/__main__.py").main(order)
+    assert not (tmp_path / "made").exists()
+    assert capsys.readouterr().out == ""

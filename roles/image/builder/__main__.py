@@ -6,6 +6,7 @@ object a line; the last one has event `result` or `error`. Ends when the process
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -36,22 +37,11 @@ def main(order: dict[str, Any]) -> None:
     """Do what the order says: state `planned`, `built` or `pushed`; with `ahead`, built and made ready to be pushed."""
     if order.get("while_alive"):
         threading.Thread(target=_end_with, args=(int(order["while_alive"]),), daemon=True).start()
-    repository = Path(order["repository"])
     engine = Engine(order["engine"])
     log_dir = Path(order["log_dir"])
     published: dict[str, str] = order["published"]
     wanted = [name for name in order["images"] if name not in published]
-    declared, make = order["declared"], order["state"] != "planned"
-    programs = root_programs(repository, declared, wanted)
-    site = Site(
-        uids=order["uids"],
-        ca_bundle=order["ca_bundle"],
-        apt_mirror=order["apt_mirror"],
-        pip_index=order["pip_index"],
-        packages=tuple(order["packages"]),
-        roots=roots(engine, programs, declared["versions"], order["apt_mirror"], log_dir, make=make),
-    )
-    images = plan(repository, declared, wanted, site)
+    images = _images(order, engine, wanted)
     registry = Registry.of(order["registry"])
 
     if order["state"] == "planned":
@@ -96,6 +86,29 @@ def main(order: dict[str, Any]) -> None:
     if order["state"] == "pushed" and order["record"]:
         changed = _record(Path(order["record"]), result) or changed
     report("result", changed=changed, images=result, built=stale, pushed=pushed, seconds=seconds)
+
+
+def _images(order: dict[str, Any], engine: Engine, wanted: list[str]) -> dict[str, Image]:
+    """The wanted images and their ancestors. What they start from is made for it, unless nothing shall be."""
+    repository, declared = Path(order["repository"]), order["declared"]
+    programs = root_programs(repository, declared, wanted)
+    release = functools.partial(
+        roots, engine, programs, declared["versions"], order["apt_mirror"], Path(order["log_dir"])
+    )
+    site = Site(
+        uids=order["uids"],
+        ca_bundle=order["ca_bundle"],
+        apt_mirror=order["apt_mirror"],
+        pip_index=order["pip_index"],
+        packages=tuple(order["packages"]),
+        roots=release(make=False),
+    )
+    images = plan(repository, declared, wanted, site)
+    if order["state"] == "planned" or set(programs) <= set(site.roots):
+        return images
+    # The first that takes room, and all of them will follow.
+    engine.refuse_a_full_disk(images.values())
+    return plan(repository, declared, wanted, dataclasses.replace(site, roots=release(make=True)))
 
 
 def _unknown(registry: Registry, built: list[Image]) -> list[Image]:

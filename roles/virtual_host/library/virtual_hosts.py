@@ -24,9 +24,10 @@ short_description: Virtual hosts of a laboratory, as containers that boot system
 description:
   - Makes the network, the hosts with their volumes, and the SSH keys; starts what is stopped; makes anew what has another spec.
   - Touches nothing of another checkout's laboratory.
+  - With C(state=planned) refuses what could not become a laboratory, before anything is built for it, and makes nothing.
   - With C(state=absent) removes hosts, volumes and network of this laboratory, or of all of the checkout's.
 options:
-  state: {type: str, choices: [present, absent], default: present, description: Whether there are such hosts.}
+  state: {type: str, choices: [planned, present, absent], default: present, description: Whether there are such hosts.}
   network: {type: str, required: true, description: Network of the hosts and prefix of their containers' names.}
   subnet: {type: str, description: Addresses of the network.}
   uplink: {type: bool, default: true, description: Whether the network leads beyond this machine; of one that is there it is not changed.}
@@ -36,7 +37,8 @@ options:
   image: {type: str, description: Host image.}
   hosts: {type: list, elements: dict, description: C(name) and C(address) of each host.}
   ssh_directory: {type: path, description: Folder of the SSH keys and known_hosts.}
-  space_mb: {type: int, default: 0, description: Room that making hosts needs on the engine's disk.}
+  space_mb: {type: int, default: 0, description: Room that new hosts need on the engine's disk.}
+  images_mb: {type: int, default: 0, description: Room that images which are to be built first need there.}
   ssh_seconds: {type: int, default: 60, description: How long a started host may take to answer SSH.}
   queue: {type: dict, description: "C(url), C(key_file) and C(ca_file) of the laboratory's queue, asked before a host is made anew."}
   interrupt_runs: {type: bool, default: false, description: Whether a host may be made anew while a plan runs.}
@@ -69,13 +71,19 @@ def refuse_what_cannot_be_made(lab: Lab, steps: Plan, space_mb: int, *, check_mo
     # In check mode the image was not built.
     if steps.create and not check_mode and engine.image_id(lab.image) is None:
         raise engine.VirtualHostError(f"host image {lab.image} is not on this machine's engine: make images")
-    if steps.create:
-        root, free = engine.free_megabytes()
-        if free < space_mb:
-            raise engine.VirtualHostError(
-                f"not enough disk: {len(steps.create)} new hosts need {space_mb} MB below {root}, {free} MB are free; "
-                "make room (docker system df shows what the engine keeps)"
-            )
+    refuse_too_little_room(steps, space_mb)
+
+
+def refuse_too_little_room(steps: Plan, space_mb: int, images_mb: int = 0) -> None:
+    """Stop when new hosts, and images that are to be built first, would not fit on the engine's disk."""
+    needs = {"images to build": images_mb, f"{len(steps.create)} new hosts": space_mb if steps.create else 0}
+    needed = sum(needs.values())
+    root, free = engine.free_megabytes() if needed else ("", 0)
+    if free < needed:
+        raise engine.VirtualHostError(
+            f"not enough disk: {' and '.join(what for what, megabytes in needs.items() if megabytes)} need {needed} MB "
+            f"below {root}, {free} MB are free; free {needed - free} MB and run it again (docker system df shows what the engine keeps)"
+        )
 
 
 def refuse_while_a_plan_runs(steps: Plan, queue: dict[str, str] | None, interrupt_runs: bool) -> None:
@@ -104,6 +112,18 @@ def carry_out(lab: Lab, hosts: list[Host], steps: Plan, keys: Keys, ssh_seconds:
         engine.create(lab, host, machine, keys.files(host.name))
     engine.start([lab.container(host.name) for host in (*new, *steps.start)])
     engine.wait_for_ssh(lab, hosts, ssh_seconds)
+
+
+def planned(module: AnsibleModule, lab: Lab) -> dict[str, object]:
+    """Refuse what could not be made."""
+    hosts = [Host(each["name"], each["address"]) for each in module.params["hosts"]]
+    if faults := address_faults(lab, hosts):
+        raise engine.VirtualHostError("; ".join(faults))
+    found, network = engine.containers(), engine.network_checkout(lab.network)
+    refuse_names_in_use(lab, found, network)
+    steps = plan(lab, hosts, engine.this_machine(), found, network is not None)
+    refuse_too_little_room(steps, module.params["space_mb"], module.params["images_mb"])
+    return {"changed": False, "steps": []}
 
 
 def present(module: AnsibleModule, lab: Lab) -> dict[str, object]:
@@ -143,7 +163,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["planned", "present", "absent"], "default": "present"},
             "network": {"type": "str", "required": True},
             "subnet": {"type": "str"},
             "uplink": {"type": "bool", "default": True},
@@ -155,12 +175,16 @@ def main() -> None:
             # A folder with keys, not a key.
             "ssh_directory": {"type": "path", "no_log": False},
             "space_mb": {"type": "int", "default": 0},
+            "images_mb": {"type": "int", "default": 0},
             "ssh_seconds": {"type": "int", "default": 60},
             # Files with secrets, no secrets.
             "queue": {"type": "dict", "no_log": False},
             "interrupt_runs": {"type": "bool", "default": False},
         },
-        required_if=[("state", "present", ("subnet", "image", "hosts", "ssh_directory"))],
+        required_if=[
+            ("state", "planned", ("subnet", "hosts")),
+            ("state", "present", ("subnet", "image", "hosts", "ssh_directory")),
+        ],
         supports_check_mode=True,
     )
     parameters = module.params
@@ -173,7 +197,7 @@ def main() -> None:
         parameters["uplink"],
     )
     try:
-        result = present(module, lab) if parameters["state"] == "present" else absent(module, lab)
+        result = {"planned": planned, "present": present, "absent": absent}[parameters["state"]](module, lab)
     except engine.VirtualHostError as error:
         module.fail_json(msg=f"{error}")
     after = "".join(f"{line}\n" for line in result["steps"])

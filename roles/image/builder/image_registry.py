@@ -115,12 +115,14 @@ class Registry:
         return deleted
 
     def _built(self, connection: http.client.HTTPConnection, path: str, tag: str) -> tuple[str, str]:
-        """When the image of a tag was built (an index of several has no time: it is the oldest), and its digest."""
+        """When the image of a tag was built, and its digest. Without a time, as an index of several is, it is the oldest."""
         headers, content = self._answer(connection, "GET", f"{path}/manifests/{tag}")
         config = json.loads(content).get("config")
         created = ""
         if config:
-            created = json.loads(self._answer(connection, "GET", f"{path}/blobs/{config['digest']}")[1])["created"]
+            created = (
+                json.loads(self._answer(connection, "GET", f"{path}/blobs/{config['digest']}")[1]).get("created") or ""
+            )
         return created, headers["Docker-Content-Digest"]
 
     def _answer(

@@ -224,7 +224,7 @@ def test_without_a_run_it_is_said_that_none_was_looked_at(site: Site, monkeypatc
     answering(monkeypatch, {**ALL_WELL, "/documents/runs/-1": None})
     how, why = look(checks._document_check(site, "manager", "data"))
     assert how == "not looked at"
-    assert "first-scan" in (why or "")
+    assert why == "no run yet in the spool; `bluefleet first-scan` takes one"
 
 
 def test_a_service_that_is_not_well_says_why(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

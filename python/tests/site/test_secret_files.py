@@ -10,9 +10,15 @@ from role_files import call_module
 SECRETS = {"queue_api_key": {"length": 48}, "redis_password": {"length": 32}}
 
 
-def call(directory: Path, *, check_mode: bool = False) -> dict[str, Any]:
+def call(directory: Path, *renewed: str, check_mode: bool = False, secrets: Any = SECRETS) -> dict[str, Any]:
     """Run the module as Ansible does, and return what it answers."""
-    arguments = {"directory": str(directory), "secrets": SECRETS, "_ansible_check_mode": check_mode}
+    arguments = {
+        "directory": str(directory),
+        "record": str(directory.with_name("secrets.made")),
+        "secrets": secrets,
+        "renewed": list(renewed),
+        "_ansible_check_mode": check_mode,
+    }
     return call_module("_site/library/site_secret_files.py", arguments)
 
 
@@ -59,7 +65,48 @@ def test_a_secret_that_others_can_read_is_refused_with_the_remedy(directory: Pat
 def test_an_empty_secret_is_refused(directory: Path) -> None:
     call(directory)
     (directory / "redis_password").write_text("")
-    assert "is empty: remove it" in call(directory)["msg"]
+    assert "is empty: put it back, or make a new one with playbooks/rotate_secrets.yml" in call(directory)["msg"]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_secret_that_was_lost_is_refused_and_not_replaced_in_silence(directory: Path, check_mode: bool) -> None:
+    call(directory)
+    (directory / "redis_password").unlink()
+    answer = call(directory, check_mode=check_mode)
+    assert answer["failed"] is True
+    assert f"{directory}/redis_password was made before and is gone: put it back from a backup" in answer["msg"]
+    assert """rotate_secrets.yml -i <this inventory> -e '{"secrets": ["redis_password"]}'""" in answer["msg"]
+    assert not (directory / "redis_password").exists()
+
+
+def test_a_secret_that_a_newer_version_declares_is_made(directory: Path) -> None:
+    call(directory)
+    assert call(directory, secrets={**SECRETS, "new": {"length": 8}})["made"] == ["new"]
+
+
+def test_the_secrets_of_a_site_from_before_there_was_a_record_are_recorded(directory: Path) -> None:
+    call(directory)
+    directory.with_name("secrets.made").unlink()
+    assert call(directory, check_mode=True)["changed"] is False
+    assert not directory.with_name("secrets.made").exists()
+    assert call(directory)["changed"] is False
+    (directory / "redis_password").unlink()
+    assert call(directory)["failed"] is True
+
+
+@pytest.mark.parametrize("left", ["whole", "lost", "empty"])
+def test_what_is_renewed_is_new_whatever_is_left_of_it(directory: Path, left: str) -> None:
+    call(directory)
+    before = {name: (directory / name).read_text() for name in SECRETS}
+    if left == "lost":
+        (directory / "redis_password").unlink()
+    elif left == "empty":
+        (directory / "redis_password").write_text("")
+    assert call(directory, "redis_password")["made"] == ["redis_password"]
+    after = {name: (directory / name).read_text() for name in SECRETS}
+    assert after["queue_api_key"] == before["queue_api_key"]
+    assert len(after["redis_password"]) == 32
+    assert after["redis_password"] != before["redis_password"]
 
 
 def test_what_an_interrupted_run_left_is_no_secret(directory: Path) -> None:

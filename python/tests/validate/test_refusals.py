@@ -399,7 +399,26 @@ def test_an_empty_secret_is_refused(site):
     secrets = site.folder / ".state" / "secrets"
     secrets.mkdir(mode=0o700, parents=True)
     (secrets / "redis_password").touch(mode=0o600)
-    told(site.the_finding(), "redis_password:1", "redis_password", "is empty", "made anew")
+    told(
+        site.the_finding(), "redis_password:1", "redis_password", "is empty", "rotate_secrets.yml", '["redis_password"]'
+    )
+
+
+def test_a_secret_that_was_lost_is_refused_and_one_that_never_was_is_not(site):
+    secrets = site.folder / ".state" / "secrets"
+    secrets.mkdir(mode=0o700, parents=True)
+    (secrets / "queue_api_key").write_text("a secret")
+    (secrets / "queue_api_key").chmod(0o600)
+    # The last is of an earlier version.
+    (site.folder / ".state" / "secrets.made").write_text("queue_api_key\nredis_password\nsome_other_password\n")
+    told(
+        site.the_finding(),
+        "secrets.made:2",
+        "redis_password",
+        f"{secrets}/redis_password is gone: Redis of the acquisition pod",
+        "from a backup",
+        """rotate_secrets.yml -i <this inventory> -e '{"secrets": ["redis_password"]}'""",
+    )
 
 
 def test_a_folder_of_secrets_that_others_may_list_is_refused(site):

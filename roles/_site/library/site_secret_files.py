@@ -12,14 +12,23 @@ DOCUMENTATION = """
 module: site_secret_files
 short_description: Random secrets as files, one each, made once and never changed
 description:
-  - Makes a file of random letters and digits, mode 0600, for each secret that has none yet.
-  - Refuses a file that others can read, and one that is empty.
+  - Makes a file of random letters and digits, mode 0600, for each secret that has never had one.
+  - Refuses a file that others can read, one that is empty, and one that is gone.
   - Never returns, logs or changes the content of a secret.
 options:
   directory:
     description: Folder on the control machine; made with mode 0700.
     type: path
     required: true
+  record:
+    description: File with the names of the secrets that have been there, a line each.
+    type: path
+    required: true
+  renewed:
+    description: Names of secrets that get a new content, whether they are there or not.
+    type: list
+    elements: str
+    default: []
   secrets:
     description: Name of each secret, with its C(length) and C(description).
     type: dict
@@ -39,8 +48,18 @@ def faults_of(path: Path) -> list[str]:
             f"{path} has mode {mode:04o}, others can read it: chmod 600 {path}, and change the secret if others use this machine"
         )
     if not path.stat().st_size:
-        faults.append(f"{path} is empty: remove it, and the next converge makes a new secret")
+        faults.append(f"{path} is empty: put it back, or {new_one(path.name)}")
     return faults
+
+
+def new_one(name: str) -> str:
+    """Say how a secret is replaced, with everything that reads it."""
+    return f'make a new one with playbooks/rotate_secrets.yml -i <this inventory> -e \'{{"secrets": ["{name}"]}}\''
+
+
+def fault_of_lost(path: Path) -> str:
+    """Say what to do about a secret that was there: another one in silence would lock out who has it."""
+    return f"{path} was made before and is gone: put it back from a backup, or {new_one(path.name)}"
 
 
 def make(path: Path, length: int) -> None:
@@ -52,11 +71,21 @@ def make(path: Path, length: int) -> None:
     unfinished.rename(path)
 
 
+def note(record: Path, names: set[str]) -> None:
+    """Write down which secrets there have been."""
+    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = record.with_name(f".{record.name}.unfinished")
+    unfinished.write_text("".join(f"{name}\n" for name in sorted(names)))
+    unfinished.rename(record)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
             "directory": {"type": "path", "required": True},
+            "record": {"type": "path", "required": True},
+            "renewed": {"type": "list", "elements": "str", "default": []},
             # Names and lengths, not secrets: they may be shown.
             "secrets": {"type": "dict", "required": True, "no_log": False},
         },
@@ -64,14 +93,22 @@ def main() -> None:
     )
     directory = Path(module.params["directory"])
     wanted = module.params["secrets"]
-    faults = [fault for name in wanted if (directory / name).exists() for fault in faults_of(directory / name)]
+    record, renewed = Path(module.params["record"]), set(module.params["renewed"])
+    recorded = set(record.read_text().split()) if record.exists() else set()
+    there = {name for name in wanted if (directory / name).exists()}
+    kept = [name for name in wanted if name not in renewed]
+    faults = [fault for name in kept if name in there for fault in faults_of(directory / name)]
+    faults += [fault_of_lost(directory / name) for name in kept if name in recorded - there]
     if faults:
         module.fail_json(msg="; ".join(faults))
-    absent = [name for name in wanted if not (directory / name).exists()]
-    if absent and not module.check_mode:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    absent = [name for name in wanted if name not in there or name in renewed]
+    if not module.check_mode:
+        if absent:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in absent:
             make(directory / name, int(wanted[name]["length"]))
+        if not recorded >= set(wanted):
+            note(record, recorded | set(wanted))
     module.exit_json(changed=bool(absent), made=absent)
 
 

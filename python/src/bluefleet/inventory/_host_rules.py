@@ -141,8 +141,12 @@ def _login(file: Path, line: int, host: str | None, variable: str, value: str) -
     )
 
 
-def secret_findings(roles: Roles, folder: Path) -> Iterator[Finding]:
-    """Secrets that are missing are made by the first converge; those that are there must be private and not empty."""
+def secret_findings(roles: Roles, folder: Path, record: Path) -> Iterator[Finding]:
+    """Secrets that never were are made by the next converge; those that were must be there, private and not empty.
+
+    `record` has the names of those that were, a line each.
+    """
+    yield from _lost_secrets(roles, folder, record)
     if not folder.is_dir():
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
@@ -160,9 +164,22 @@ def secret_findings(roles: Roles, folder: Path) -> Iterator[Finding]:
             yield Finding(path, 1, variable=path.name, says=says, remedy=f"chmod 0600 {path}")
         if path.stat().st_size == 0:
             says = f"the secret is empty: {about}"
-            yield Finding(
-                path, 1, variable=path.name, says=says, remedy="Write it, or remove the file: it is made anew then"
-            )
+            yield Finding(path, 1, variable=path.name, says=says, remedy=f"Write it, or {_new_secret(path.name)}")
+
+
+def _lost_secrets(roles: Roles, folder: Path, record: Path) -> Iterator[Finding]:
+    """Another one, made in silence, would lock out whoever was given the lost one."""
+    declared: dict[str, Any] = roles.lists.get("site_secrets", {})
+    names = record.read_text(encoding="utf-8").split() if record.is_file() else []
+    for number, name in enumerate(names, 1):
+        if name in declared and not (folder / name).exists():
+            says = f"the site has had this secret, and {folder / name} is gone: {declared[name].get('description')}"
+            remedy = f"Put the file back from a backup, or {_new_secret(name)}"
+            yield Finding(record, number, variable=name, says=says, remedy=remedy)
+
+
+def _new_secret(name: str) -> str:
+    return f'make a new one: ansible-playbook playbooks/rotate_secrets.yml -i <this inventory> -e \'{{"secrets": ["{name}"]}}\''
 
 
 def file_findings(values: Values) -> Iterator[Finding]:

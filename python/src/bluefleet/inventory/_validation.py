@@ -40,7 +40,11 @@ def validate_inventory(folder: Path, checkout: Path) -> list[Finding]:
         *package_findings(inventory, values),
         *login_findings(inventory, values),
         *file_findings(values),
-        *secret_findings(roles, values.path("site_secrets_dir", ".state/secrets")),
+        *secret_findings(
+            roles,
+            values.path("site_secrets_dir", ".state/secrets"),
+            values.path("site_state_dir", ".state") / "secrets.made",
+        ),
     ]
 
 

@@ -231,7 +231,7 @@ def _documents_arrive(site: Site, acquisition: str, data: str) -> str | None:
         time.sleep(0.5)
     last = _run(site, f"{spool}/runs/-1", site.queue_api_key_file)
     if last is None:
-        raise NotLookedAt("no run is in the spool; take one, `bluefleet first-scan`")
+        raise NotLookedAt("no run yet in the spool; `bluefleet first-scan` takes one")
     for sink in ("mongo", "tiled"):
         stored = _run(site, f"{sinks}/{sink}/runs/{last['run']}", site.tiled_api_key_file)
         if stored is None:

@@ -62,11 +62,12 @@ def test_a_second_checkout_is_refused_and_told_whose_laboratory_runs(tmp_path: P
     before = our_containers()
     refused = Converge(
         tmp_path / "stages.json",
-        *("--tags", "virtual_hosts"),
+        *("--tags", "images,virtual_hosts"),
         inventory=second_checkout / "inventories/lab",
         checkout=second_checkout,
     ).finish(120)
     assert refused.code != 0
+    assert not (second_checkout / "inventories/lab/.state/builds/background.jsonl").exists(), "images were begun"
     assert f"{ROOT} has its own laboratory running here under the name bluefleet-lab" in refused.text, refused.text
     assert "make lab-down" in refused.text
     assert set(refused.told["hosts"]) == {"localhost"}

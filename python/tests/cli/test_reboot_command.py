@@ -1,70 +1,86 @@
-"""A soft reboot: the manager asks, the control machine tells the node, and the manager hears how that went."""
+"""A soft reboot on the manager: the node is told over ssh as site.yml wrote it down, and what goes wrong is told."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
-from bluefleet.cli import _caller, reboot
-from bluefleet.inventory import Connection
+from bluefleet.cli import reboot
+from bluefleet.cli.main import VERBS
 
 RUN = CliRunner()
-# In the manager's place: asks for a node, and tells what it was answered.
-ASKS = "import sys; print(sys.argv[1], flush=True); print(sys.stdin.readline(), end='')"
+SITE = """
+schema_version: 1
+site: lab
+hosts: {boss: {address: 10.0.0.9, groups: [manager, nodes]}, node1: {address: 127.0.0.1, groups: [nodes]}}
+registry: null
+images: {a: {reference: r/a}}
+nodes:
+  - {name: node1, address: 127.0.0.1, port: 1, transport: plain, instances: [{name: simple, image: a}]}
+  - {name: boss, address: 127.0.0.1, port: 1, transport: plain}
+"""
 
 
 @pytest.fixture
-def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for ssh that runs here what it was asked to run there, with `systemctl` and `sudo` of its own."""
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its folder, with an ssh that writes down what it was asked and does not get through."""
+    for name, folder in {"BLUEFLEET_ETC": "etc", "BLUEFLEET_LIB": "lib"}.items():
+        (tmp_path / folder).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    monkeypatch.delenv("BLUEFLEET_INVENTORY", raising=False)
+    (tmp_path / "etc" / "fleet.yml").write_text(SITE)
+    client = tmp_path / "etc" / "pki" / "reboot-client"
+    client.mkdir(parents=True)
+    (client / "ssh_config").touch()
     program = tmp_path / "bin" / "ssh"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nfor last; do :; done\nexec sh -c "$last" > {tmp_path}/said 2>&1\n')
-    (program.parent / "systemctl").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/rebooted\n')
-    for name in ("ssh", "systemctl"):
-        (program.parent / name).chmod(0o755)
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho "Permission denied (publickey)." >&2\nexit 255\n'
+    )
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     return tmp_path
 
 
-def converse(node: str, capfd: pytest.CaptureFixture[str]) -> dict[str, str]:
-    command = [sys.executable, "-c", ASKS, _caller.asking(node)]
-    assert _caller._converse(command, {"node1": Connection(address="10.0.0.1")}) == (0, True)
-    return json.loads(capfd.readouterr().out)
+def said(*words: str) -> Result:
+    return RUN.invoke(reboot.app, list(words))
 
 
-def test_the_node_is_told_and_the_manager_hears_of_it(ssh: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert converse("node1", capfd) == {"wrong": ""}
-    # It reboots after the answer.
-    subprocess.run(["timeout", "5", "sh", "-c", f"until [ -e {ssh}/rebooted ]; do sleep 0.1; done"], check=True)
-    assert (ssh / "rebooted").read_text() == "reboot\n"
+def test_a_node_is_told_with_the_key_for_it_and_its_refusal_is_told(manager: Path) -> None:
+    found = said("node1")
+    assert found.exit_code == 1
+    assert (manager / "asked").read_text() == f"-F {manager}/etc/pki/reboot-client/ssh_config -T node1\n"
+    assert "ssh ended with 255: Permission denied (publickey)." in found.output
+    assert "site.yml" in found.output
+    assert "bluefleet reboot --hard node1" in found.output
 
 
-def test_a_node_that_cannot_be_told_is_told_to_the_manager(ssh: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (ssh / "bin" / "ssh").write_text("#!/bin/sh\necho 'Permission denied' >&2; exit 255\n")
-    assert converse("node1", capfd) == {"wrong": "over ssh to 10.0.0.1 it ended with 255: Permission denied"}
-    assert "does not know it" in converse("node9", capfd)["wrong"]
-    assert _caller.answered("") == "who called does not answer any more"
-    assert _caller.answered('{"wrong": "so"}\n') == "so"
+def test_a_manager_that_has_no_key_says_what_to_do(manager: Path) -> None:
+    (manager / "etc" / "pki" / "reboot-client" / "ssh_config").unlink()
+    found = said("node1")
+    assert (found.exit_code, "reboot-client/ssh_config: run site.yml" in found.output) == (1, True)
+    assert not (manager / "asked").exists()
 
 
-def test_on_the_manager_a_soft_reboot_is_refused_with_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BLUEFLEET_ETC", str(tmp_path))
-    monkeypatch.delenv("BLUEFLEET_INVENTORY", raising=False)
-    (tmp_path / "fleet.yml").write_text(
-        "{schema_version: 1, site: lab, hosts: {node1: {address: 10.0.0.1}}, registry: null, images: {a: {reference: r/a}},"
-        " nodes: [{name: node1, address: 10.0.0.1, instances: [{name: simple, image: a}]}]}"
-    )
-    for more in ([], ["--dry-run"]):
-        found = RUN.invoke(reboot.app, ["node1", *more])
-        assert (found.exit_code, "control machine" in found.stderr) == (2, True)
-    # The control machine, which could do it, is told what would be done.
-    asked = RUN.invoke(reboot.app, ["node1", "--dry-run", "--by-caller"])
-    assert "would reboot: it is told to reboot" in asked.stderr
-    found = RUN.invoke(reboot.app, ["simple", "--hard"])
+def test_the_manager_does_not_reboot_itself(manager: Path) -> None:
+    found = said("boss")
+    assert (found.exit_code, "it is the manager itself" in found.output) == (1, True)
+    assert not (manager / "asked").exists()
+
+
+def test_a_dry_run_tells_nobody(manager: Path) -> None:
+    found = said("node1", "--dry-run")
+    assert "would reboot: it is told to reboot" in found.stderr
+    assert not (manager / "asked").exists()
+
+
+@pytest.mark.usefixtures("manager")
+def test_nodes_are_rebooted_and_no_instances_and_not_nothing() -> None:
+    found = said("simple", "--hard")
     assert (found.exit_code, "node1/simple is no node" in found.stderr) == (2, True)
-    assert RUN.invoke(reboot.app, []).exit_code == 2
+    assert said().exit_code == 2
+
+
+def test_from_the_control_machine_it_goes_to_the_manager_as_every_verb_does() -> None:
+    assert not VERBS["reboot"].runs_here(["node1"])

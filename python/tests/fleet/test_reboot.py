@@ -1,4 +1,4 @@
-"""What a soft reboot takes for the old engine and for the new one, and which node is told when."""
+"""What a soft reboot takes for the old engine and for the new one, and that nodes are told together."""
 
 import asyncio
 from collections.abc import Iterator
@@ -62,9 +62,9 @@ def answers(monkeypatch: pytest.MonkeyPatch, *words: str | None) -> Iterator[str
     return said
 
 
-@pytest.mark.parametrize("before", [(None, "old"), (None, None), ("old", None)])
+@pytest.mark.parametrize("before", [(None, "old"), (None, None), ("old",)])
 def test_an_engine_that_was_slow_to_answer_has_still_to_go_down(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: tuple[str | None, str | None]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: tuple[str | None, ...]
 ) -> None:
     left = answers(monkeypatch, *before, "old", "old", None, None, "new", "not asked any more")
 
@@ -76,25 +76,29 @@ def test_an_engine_that_was_slow_to_answer_has_still_to_go_down(
     assert next(left) == "not asked any more"
 
 
-def test_a_plan_that_begins_while_a_node_waits_for_its_turn_keeps_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("begins", [False, True], ids=["nothing runs", "a plan runs"])
+def test_nodes_are_told_at_once_unless_a_plan_uses_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, begins: bool
 ) -> None:
     told: list[str] = []
+    both = asyncio.Barrier(2)
 
     async def look(_site: Site, node: Node, *_: object, **__: object) -> Any:
         return module._Before("new" if node.name in told else "old")
 
     async def check(_: Guard, instance: Instance | None) -> None:
-        if told:
+        if begins:
             raise Refused("run 1 (scan) uses it, or may")
 
     async def tell(node: Node) -> None:
-        # Long enough for the other one to be looked at, and to wait.
-        await asyncio.sleep(0.3)
+        # One after the other they would not come here together.
+        async with asyncio.timeout(20):
+            await both.wait()
         told.append(node.name)
 
     monkeypatch.setattr(module, "_look", look)
     monkeypatch.setattr(Guard, "check", check)
     report = rebooted(site("cam1", "cam2"), tmp_path, tell)
-    assert told == ["cam1"]
-    assert [node.error for node in report.nodes] == ["", "refused: run 1 (scan) uses it, or may"]
+    refused = "refused: run 1 (scan) uses it, or may" if begins else ""
+    assert [node.error for node in report.nodes] == [refused, refused]
+    assert sorted(told) == ([] if begins else ["cam1", "cam2"])

@@ -303,8 +303,10 @@ def test_a_reboot_is_by_power_waits_until_the_node_is_back_and_ends(
         power = {"http": {"url": unit.url, "token_file": str(tmp_path / "token")}, "off_seconds": 0}
         content["nodes"][0] |= {"address": front.address, "port": front.port, "power": power}
         link = client(act(Site.model_validate(content)))
-        assert "no login" in end(link.told("reboot -n node1"))[1]
-        assert end(link.told("reboot --hard")) == ("f", "Name nodes or a category")
+        # Without names all are meant; this manager has no key for them.
+        code, error = end(link.told("reboot"))
+        assert (code, error.count("run site.yml")) == ("f", 2)
+        assert "node10 (no power driver is declared for it)" in end(link.told("reboot -n node10 --hard"))[1]
         told = link.told("reboot -n node1 --hard")
         assert (end(told), unit.calls) == ((":", ""), ["off", "on"])
         assert of(told, "node")[0][3:] == [True, True]

@@ -239,7 +239,7 @@ def test_the_services_of_the_manager_are_supervised_and_start_anew_only_for_a_re
     assert json.loads(bluefleet("actor", "status", "--json").stdout)["ok"] is True
 
 
-def test_a_soft_reboot_ends_when_the_node_is_back_and_no_other_node_notices() -> None:
+def test_a_soft_reboot_from_the_control_machine_ends_when_the_node_is_back_and_no_other_node_notices() -> None:
     other = instance("simple")["uptime_seconds"]
     here = instance("thermo")["uptime_seconds"]
     done = bluefleet("reboot", "node2", "--reason", "a new kernel")
@@ -249,3 +249,40 @@ def test_a_soft_reboot_ends_when_the_node_is_back_and_no_other_node_notices() ->
     assert instance("simple")["uptime_seconds"] > other
     entries = json.loads(bluefleet("history", "--json").stdout)["entries"]
     assert ("reboot", "a new kernel") in [(one["verb"], one["options"].get("reason")) for one in entries]
+
+
+def test_the_manager_reboots_a_node_by_its_command_and_by_the_actor(actor: ActorThroughSsh) -> None:
+    def started() -> str:
+        return on("node2", "systemctl show --property ExecMainStartTimestampMonotonic docker.service").strip()
+
+    before = started()
+    on("manager", "bluefleet reboot node2 --reason 'on the manager'")
+    assert_all_is_well()
+    between = started()
+    assert between != before
+    replies = actor.told("reboot --names node2 --reason 'by the actor'")
+    assert replies[-1][0] == ":", replies
+    assert_all_is_well()
+    assert started() != between
+    entries = json.loads(bluefleet("history", "--json").stdout)["entries"]
+    assert [one["options"].get("reason") for one in entries if one["verb"] == "reboot"][:2] == [
+        "by the actor",
+        "on the manager",
+    ]
+
+
+def test_the_key_that_reboots_nodes_is_the_fleets_alone_and_runs_nothing_else() -> None:
+    client = "/etc/bluefleet/pki/reboot-client"
+    assert on("manager", f"stat --format '%a %U' {client} {client}/id_ed25519").split("\n")[:2] == [
+        "700 bluefleet",
+        "400 bluefleet",
+    ]
+    user = on("node1", "getent passwd bluefleet-reboot; sudo -l -U bluefleet-reboot")
+    assert "/var/lib/bluefleet/reboot:/bin/sh" in user
+    assert user.count("NOPASSWD") == 1
+    (line,) = [
+        one
+        for one in on("node1", "cat /var/lib/bluefleet/reboot/.ssh/authorized_keys").splitlines()
+        if not one.startswith("#")
+    ]
+    assert line.startswith('restrict,command="sudo -n /usr/local/sbin/bluefleet-reboot" ssh-ed25519 ')

@@ -141,7 +141,9 @@ def test_a_registry_without_tls_answers_hosts_of_the_site_only(firewall: ModuleT
 
 
 def test_ssh_can_be_kept_to_networks(firewall: ModuleType) -> None:
-    assert opened(firewall, "hall2", ssh_networks=["10.0.0.0/24"])[("tcp", 22)] == {"10.0.0.0/24"}
+    manager = {"10.9.0.10", "fd00::10"}
+    assert opened(firewall, "store", ssh_networks=["10.0.0.0/24"])[("tcp", 22)] == {"10.0.0.0/24"}
+    assert opened(firewall, "hall2", ssh_networks=["10.0.0.0/24"])[("tcp", 22)] == {"10.0.0.0/24"} | manager
 
 
 def test_a_port_for_an_empty_group_stays_closed(firewall: ModuleType) -> None:
@@ -166,7 +168,7 @@ def test_an_extra_port_is_open_to_whom_it_names(firewall: ModuleType) -> None:
 def test_an_address_inside_an_open_network_is_not_listed_again(
     firewall: ModuleType,
 ) -> None:
-    assert opened(firewall, "hall2", ssh_networks=["192.0.2.0/24", "192.0.2.7"])[("tcp", 22)] == {"192.0.2.0/24"}
+    assert opened(firewall, "store", ssh_networks=["192.0.2.0/24", "192.0.2.7"])[("tcp", 22)] == {"192.0.2.0/24"}
 
 
 def test_a_name_that_cannot_be_resolved_is_refused_with_the_host_and_the_remedy(

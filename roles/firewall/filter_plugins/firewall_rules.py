@@ -97,8 +97,11 @@ def firewall_rules(
             families = None if sources is None else by_family(sources)
             rules.append({"name": name, "protocol": protocol, "port": int(port), "sources": families})
 
+    # The manager tells nodes to reboot there.
+    manager = ["manager"] if host in groups.get("nodes", []) and "manager" in groups else []
+    networks = own["ssh_networks"]
     for port in sorted({int(site_ports["ssh"]["port"]), int(own["ssh_port"])}):
-        add("ssh", "tcp", port, own["ssh_networks"] or ["any"])
+        add("ssh", "tcp", port, [*networks, *manager] if networks else ["any"])
     for name, entry in site_ports.items():
         here = any(host in groups.get(group, []) for group in entry["hosts"])
         # Entries for one way of running a service say for which.

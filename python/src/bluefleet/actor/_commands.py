@@ -22,6 +22,7 @@ from bluefleet.fleet import (
     Target,
     actor_targets,
     apply,
+    by_ssh,
     disable,
     enable,
     only_asks,
@@ -110,14 +111,10 @@ async def reboot_(
     interrupt_runs: bool,
     reason: str,
 ) -> None:
-    """Reboots nodes by their power, and waits until they are back."""
-    if not hard:
-        raise CommandFailed(
-            "The manager has no login on nodes: say --hard, or `bluefleet reboot` on the control machine"
-        )
-    if not (names or category):
-        raise CommandFailed("Name nodes or a category")
+    """Reboots nodes, all that are enabled unless it is said which, and waits until they are back."""
     selection = await _chosen(command, fleet, names, category)
+    if not selection.chosen:
+        raise CommandFailed("No node is enabled")
     parts = [name for one in selection if not one.whole for name in one.names]
     if parts:
         raise CommandFailed(f"{' and '.join(parts)}: nodes are rebooted, and no instances alone")
@@ -129,7 +126,9 @@ async def reboot_(
         reason=reason,
         progress=fleet.progress(command.info),
     )
-    report = await fleet.do(partial(reboot, fleet.site(), fleet.settings, selection, call))
+    site = fleet.site()
+    soft = None if hard else by_ssh(site, fleet.settings)
+    report = await fleet.do(partial(reboot, site, fleet.settings, selection, call, soft=soft))
     _tell(command, (said for node in report.nodes for said in _words_of(node)))
     await _report_status(command, fleet, selection)
     failed = _failed(report.nodes)

@@ -67,7 +67,7 @@ VERBS = {
     "kill": Verb(_OPERATE, "End instances at once; they stay stopped, too.", name="kill"),
     "update": Verb("bluefleet.cli.update", "Bring instances up to date, a few at a time.", name="update"),
     "rollback": Verb("bluefleet.cli.update", "Bring back what instances were before.", name="rollback"),
-    "reboot": Verb("bluefleet.cli.reboot", "Reboot nodes, and wait until they are back.", local=("*",)),
+    "reboot": Verb("bluefleet.cli.reboot", "Reboot nodes, and wait until they are back."),
     "logs": Verb("bluefleet.cli.logs", "Show what instances wrote, before they were made anew too."),
     "exec": Verb("bluefleet.cli.execute", "Run a command inside an instance.", passes_on=True),
     "talk": Verb(

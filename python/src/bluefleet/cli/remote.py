@@ -113,15 +113,13 @@ def call_manager(connection: "Connection", words: Sequence[str], *, arrived: Pat
     return process.returncode, answered
 
 
-def ssh_command(
-    connection: "Connection", words: Sequence[str], *, arrived: Path | None = None, terminal: bool = True
-) -> list[str]:
-    """Spell the call; a terminal here is one there, for colours and Ctrl-C, if it is wanted."""
+def ssh_command(connection: "Connection", words: Sequence[str], *, arrived: Path | None = None) -> list[str]:
+    """Spell the call; a terminal here is one there, for colours and Ctrl-C."""
     command = ["bluefleet", *words]
     if connection.local:
         return command
     # A terminal there would mix words and JSON.
-    terminal = terminal and sys.stdin.isatty() and sys.stdout.isatty() and not answers_in_json()
+    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not answers_in_json()
     return [
         *ssh_arguments(connection, arrived=arrived),
         "-t" if terminal else "-T",

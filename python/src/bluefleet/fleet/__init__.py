@@ -27,7 +27,7 @@ from bluefleet.fleet._orphans import orphans, orphans_named
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._own_loop import in_own_loop
 from bluefleet.fleet._plan import Step, drift, plan
-from bluefleet.fleet._reboot import Soft, SoftFailed, reboot
+from bluefleet.fleet._reboot import reboot
 from bluefleet.fleet._reconcile import SERVICE, Reconciled, Reconciler
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
@@ -57,6 +57,7 @@ from bluefleet.fleet._report import (
 )
 from bluefleet.fleet._selection import Chosen, Selection, SelectionInvalid, categories_of, select
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._soft import SoftFailed, by_ssh
 from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import Beside, instances_status, look_beside, status, status_of
 from bluefleet.fleet._talk import (
@@ -126,7 +127,6 @@ __all__ = [
     "Selection",
     "SelectionInvalid",
     "Settings",
-    "Soft",
     "SoftFailed",
     "State",
     "StateUnusable",
@@ -142,6 +142,7 @@ __all__ = [
     "Wanted",
     "actor_targets",
     "apply",
+    "by_ssh",
     "caller",
     "categories_of",
     "clear",

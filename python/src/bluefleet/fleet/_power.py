@@ -1,12 +1,10 @@
 """Calls a node's declared power driver: off, then on whatever happens, but never on after an off that failed."""
 
 import asyncio
-import os
-import signal
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from bluefleet.fleet._edge import in_words, session
+from bluefleet.fleet._program import run_program
 from bluefleet.fleet._settings import Settings
 from bluefleet.model import ACTION, Node, Power, PowerHttp
 
@@ -59,7 +57,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 async def _call(node: Node, power: Power, settings: Settings, action: str) -> None:
     if power.command is not None:
-        wrong = await _run([word.replace(ACTION, action) for word in power.command], power.timeout_seconds)
+        wrong = await run_program([word.replace(ACTION, action) for word in power.command], power.timeout_seconds)
     elif power.http is not None:
         wrong = await asyncio.to_thread(_ask, power.http, settings, action, power.timeout_seconds)
     else:
@@ -67,28 +65,6 @@ async def _call(node: Node, power: Power, settings: Settings, action: str) -> No
     if wrong:
         words = f"power {action or 'cycle'} failed: {wrong}"
         raise PowerFailed(words, f"Try the power driver that is declared for {node.name} by hand")
-
-
-async def _run(words: list[str], seconds: float) -> str:
-    """What went wrong, in words."""
-    try:
-        # Ctrl-C reaches all of a terminal's session: it must not end an off in the middle.
-        process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
-        )
-    except OSError as error:
-        return f"{words[0]} can't be run: {error.strerror}"
-    try:
-        async with asyncio.timeout(seconds):
-            out, err = await process.communicate()
-    except TimeoutError:
-        return f"{words[0]} did not end within {seconds:g} s"
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    said = (err or out).decode(errors="replace").strip()[-200:]
-    return f"{words[0]} ended with {process.returncode}: {said}".rstrip(": ") if process.returncode else ""
 
 
 def _ask(http: PowerHttp, settings: Settings, action: str, seconds: float) -> str:

@@ -1,7 +1,6 @@
 """Reboot nodes, softly or by their power, and wait until their engines are back; never under a plan that uses them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bluefleet.engine import Container, Deadlines, Engine, EngineError
@@ -15,6 +14,7 @@ from bluefleet.fleet._render import selection as labels_of
 from bluefleet.fleet._report import NodeResult, OperationReport
 from bluefleet.fleet._selection import Selection
 from bluefleet.fleet._settings import Settings
+from bluefleet.fleet._soft import Soft, SoftFailed
 from bluefleet.model import Node, Site
 
 # Seconds: an engine that is there answers sooner, and a node that is away takes longer to be back.
@@ -24,14 +24,6 @@ _SLOW_ANSWER = 10.0
 _LOOK_AGAIN = 0.5
 # A node that was told to reboot and still answers after that long did not listen.
 _GOES_DOWN = 60.0
-
-
-class SoftFailed(Exception):
-    """The node was not told to reboot."""
-
-
-# Tells a node to reboot, one at a time; raises SoftFailed.
-Soft = Callable[[Node], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +42,6 @@ async def reboot(
     Each has `call.deadline` seconds to be back. What goes wrong on a node is in the report. Raises StateUnusable.
     """
     guard = Guard(site, settings, permitted=call.interrupt_runs)
-    one_at_a_time = asyncio.Lock()
-
-    async def tell(node: Node, soft: Soft, before: _Before) -> _Before:
-        """Tell it when its turn comes; returns how it was right before, for a plan may have begun meanwhile."""
-        async with one_at_a_time:
-            now = await _look(site, node, settings, within=_ANSWER if before.started is not None else _SLOW_ANSWER)
-            now = before if now.started is None else now
-            await _allow(Guard(site, settings, permitted=call.interrupt_runs), node, now)
-            call.tell(f"{node.name}: reboot: it is told to reboot")
-            await soft(node)
-            return now
 
     async def work(node: Node) -> NodeResult:
         if soft is None and node.power is None:
@@ -70,21 +51,25 @@ async def reboot(
                 remedy=f"Declare node_power for {node.name} in the inventory, or leave --hard out",
             )
         before = await _look(site, node, settings)
+        if soft is not None and before.started is None:
+            before = await _look(site, node, settings, within=_SLOW_ANSWER)
         try:
             await _allow(guard, node, before)
             how = "its power is cut and given back" if soft is None else "it is told to reboot"
             if call.dry_run:
                 return NodeResult(name=node.name, done=f"would reboot: {how}")
+            call.tell(f"{node.name}: reboot: {how}")
             if soft is not None:
-                before = await tell(node, soft, before)
+                await soft(node)
             elif node.power is not None:
-                call.tell(f"{node.name}: reboot: {how}")
                 await cycle(node, node.power, settings)
         except Refused as error:
             return NodeResult(name=node.name, error=f"refused: {error}")
         except SoftFailed as error:
             return NodeResult(
-                name=node.name, error=str(error), remedy=f"`bluefleet reboot --hard {node.name}` cuts power"
+                name=node.name,
+                error=str(error),
+                remedy=f"Is it on, and was site.yml run? `bluefleet reboot --hard {node.name}` cuts power",
             )
         except PowerFailed as error:
             task = asyncio.current_task()

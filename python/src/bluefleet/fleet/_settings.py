@@ -28,6 +28,11 @@ class Settings:
         return self.etc / "pki" / "engine-client"
 
     @property
+    def reboot_ssh_config(self) -> Path:
+        """How ssh reaches nodes with the manager's key that reboots them, and does nothing else."""
+        return self.etc / "pki" / "reboot-client" / "ssh_config"
+
+    @property
     def site_ca(self) -> Path:
         """The authority of everything but engines."""
         return self.etc / "pki" / "site-ca.crt"

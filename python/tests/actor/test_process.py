@@ -136,7 +136,7 @@ def test_what_can_not_be_parsed_is_answered_and_the_connection_goes_on(actor: Ac
     for command in (
         "status 'unclosed",
         "no-such-command",
-        "reboot",
+        "reboot --gently",
         "talk --deadline -1 ping",
         "help nothing",
         "keyword no",

@@ -59,8 +59,13 @@ class ActorThroughSsh:
 
 
 @pytest.fixture(scope="module")
-def actor() -> Iterator[ActorThroughSsh]:
-    found = ActorThroughSsh(render(find_inventory(), find_checkout()).control.connections["manager"])
+def manager() -> Connection:
+    return render(find_inventory(), find_checkout()).control.connections["manager"]
+
+
+@pytest.fixture
+def actor(manager: Connection) -> Iterator[ActorThroughSsh]:
+    found = ActorThroughSsh(manager)
     yield found
     found.close()
 

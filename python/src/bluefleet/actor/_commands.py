@@ -38,6 +38,8 @@ from bluefleet.model import Node
 _MARGIN = 5.0
 # To find out whether a host is there whose engine does not answer.
 _ALIVE = 1.0
+# Until a node goes down: it may be slow to answer and to be told, and its power off for a while.
+_GOES = 30.0
 
 _NAMES = click.option("--names", "-n", help="NODE, NODE/INSTANCE or INSTANCE, with commas between.")
 _CATEGORY = click.option("--category", "-c", help="What is of these categories, with commas between.")
@@ -95,7 +97,7 @@ async def reconnect(
         raise CommandFailed(f"Failed to reconnect one or more nodes: {'; '.join(failed)}")
 
 
-@fleet_command("reboot", lambda fleet, _: fleet.actor.reboot_seconds + _looking(fleet))
+@fleet_command("reboot", lambda fleet, _: _GOES + fleet.actor.reboot_seconds + _looking(fleet))
 @_NAMES
 @_CATEGORY
 @click.option("--hard", "-f", is_flag=True, help="Cuts their power and gives it back, by the declared power driver.")

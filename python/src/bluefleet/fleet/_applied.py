@@ -39,15 +39,23 @@ class Applied:
 
 
 def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: str, verb: str) -> None:
-    """Note that the instance is well with this spec, if that is news and it is no twin. Raises StateUnusable."""
+    """Note that the instance is well with this spec, if it is no twin. Raises StateUnusable.
+
+    If that is no news, it is noted that it was made anew: one that moved away and came back has its spec of before.
+    """
     if is_twin(spec.labels):
         return
     with state.writing() as connection:
         newest = connection.execute(
-            "SELECT sha256 FROM applied WHERE node = ? AND instance = ? AND NOT withdrawn ORDER BY id DESC LIMIT 1",
+            "SELECT id, sha256 FROM applied WHERE node = ? AND instance = ? AND NOT withdrawn ORDER BY id DESC LIMIT 1",
             (node, instance),
         ).fetchone()
-        if newest is None or newest["sha256"] != spec.sha256:
+        now = datetime.now(UTC).isoformat()
+        if newest is not None and newest["sha256"] == spec.sha256:
+            connection.execute(
+                "UPDATE applied SET applied = ?, who = ?, verb = ? WHERE id = ?", (now, who, verb, newest["id"])
+            )
+        else:
             connection.execute(
                 "INSERT INTO applied (node, instance, sha256, spec, applied, who, verb, withdrawn) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
@@ -56,7 +64,7 @@ def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: st
                     instance,
                     spec.sha256,
                     _SPEC.dump_json(spec).decode(),
-                    datetime.now(UTC).isoformat(),
+                    now,
                     who,
                     verb,
                 ),
@@ -97,6 +105,15 @@ def on_node(state: State, node: str) -> list[Applied]:
         )
         for row in rows
     ]
+
+
+def last_made(state: State) -> dict[tuple[str, str], datetime]:
+    """When each instance was made last, and was well, by node and instance. Raises StateUnusable."""
+    with state.reading() as connection:
+        if connection is None:
+            return {}
+        rows = connection.execute("SELECT node, instance, MAX(applied) AS at FROM applied GROUP BY node, instance")
+        return {(row["node"], row["instance"]): datetime.fromisoformat(row["at"]) for row in rows}
 
 
 def specs(

@@ -16,7 +16,9 @@ class Trouble(BaseModel):
 
     node: str
     instance: str
-    spec: str = Field(description="sha256 of what it should be: another spec begins anew")
+    spec: str = Field(
+        description="sha256 of what it should be, empty if it should not be there: another one begins anew"
+    )
     reason: str = Field(description="What was wrong with it last, in words")
     tries: int = Field(default=0, description="How often it was tried to mend it")
     tried: datetime | None = Field(default=None, description="When last")
@@ -27,7 +29,11 @@ class Trouble(BaseModel):
     def words(self) -> str:
         """As a person is told once it was given up."""
         since = f" since {self.gave_up:%Y-%m-%d %H:%M} UTC" if self.gave_up else ""
-        again = f"`bluefleet start {self.node}/{self.instance}` lets it try again"
+        again = (
+            f"`bluefleet start {self.node}/{self.instance}` lets it try again"
+            if self.spec
+            else f"`bluefleet apply {self.node}` takes it away"
+        )
         return f"the fleet service gave up{since}, after {self.tries} tries; {again}"
 
 

@@ -16,18 +16,22 @@ _IN_TRANSIT = {"running", "restarting", "removing"}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instance and what happens to it, with the reason in words."""
+    """One instance and what happens to it, with the reason in words.
+
+    `returned`: it began to run after another node had taken its instance over, so that nobody counts on it.
+    """
 
     kind: StepKind
     instance: str
     reason: str
     spec: ContainerSpec | None = None
     container: Container | None = None
+    returned: bool = False
 
     @property
     def interrupts(self) -> bool:
         """Whether something that runs now stops because of it."""
-        return self.container is not None and self.container.running
+        return self.container is not None and self.container.running and not self.returned
 
 
 def instance_of(container: Container) -> str:

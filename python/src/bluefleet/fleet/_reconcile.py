@@ -1,7 +1,8 @@
 """What the fleet service does with a node: look at it, and mend what does not run as operators want it to.
 
 It starts what does not run, restarts what is unhealthy and stops what should not run, each with pauses that grow, and
-gives up after a while. What runs but differs from what is declared is left to `apply`: that is a person's decision.
+gives up after a while. What runs but differs from what is declared is left to `apply`: that is a person's decision. So is
+what is not declared, unless another node has taken it over: of that there must not be two.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call, Record, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
-from bluefleet.fleet._overrides import Overrides
+from bluefleet.fleet._moved import stops, taken_over
 from bluefleet.fleet._own_loop import in_own_loop
 from bluefleet.fleet._plan import Step, plan
 from bluefleet.fleet._render import endpoint, registry_login
@@ -28,7 +29,7 @@ from bluefleet.fleet._settings import Settings
 from bluefleet.fleet._state import State, StateUnusable
 from bluefleet.fleet._status import Known, Looking
 from bluefleet.fleet._steps import Steps
-from bluefleet.fleet._troubles import forget, remember, troubles
+from bluefleet.fleet._troubles import forget, remember
 from bluefleet.model import Node, Site
 
 # Who does it, as history and the node's lock tell.
@@ -111,16 +112,16 @@ class Reconciler:
     async def _look(self, site: Site, chosen: Chosen, *, mend: bool) -> Reconciled:
         node, known = chosen.node, self._known
         look = await Looking(site, self._settings, self._deadline, known).at(chosen)
-        if not mend or not look.status.reachable or look.status.disabled:
+        if not mend or not look.status.reachable:
             return Reconciled(look.status)
-        found = self._judge(desired(site, node, known.overrides), look.containers, known.troubles, node.name)
+        found = self._judge(site, node, known, look.containers)
         if not (found.steps or found.changed or found.over):
             return Reconciled(look.status, due=min(found.due, default=None))
         # In a thread and a loop of its own: whoever holds the state file makes nobody else wait.
         mended = await in_own_loop(lambda: self._mend(site, chosen, found.steps))
         known = self._known = await asyncio.to_thread(Known.now, self._state)
         look = await Looking(site, self._settings, self._deadline, known).at(chosen)
-        after = self._judge(desired(site, node, known.overrides), look.containers, known.troubles, node.name)
+        after = self._judge(site, node, known, look.containers)
         busy = {step.instance: mended.busy for step in found.steps if mended.busy}
         return Reconciled(
             look.status, mended.steps, {**busy, **mended.waiting}, mended.gave_up, min(after.due, default=None)
@@ -159,13 +160,14 @@ class Reconciler:
         guard = Guard(site, self._settings, permitted=self._interrupt_runs)
         async with Engine(endpoint(node, self._settings), Deadlines(pull=_PULL_LOCKED)) as engine:
             seen = await engine.observe(labels_of(site, node))
-            wanted = desired(site, node, Overrides.now(self._state))
-            found = self._judge(wanted, seen.containers, troubles(self._state, node.name), node.name)
+            known = Known.now(self._state)
+            wanted = desired(site, node, known.overrides)
+            found = self._judge(site, node, known, seen.containers)
             steps: list[Step] = []
             for step in found.steps:
                 try:
                     if step.interrupts:
-                        await guard.check(by_name(wanted)[step.instance])
+                        await guard.check(by_name(wanted).get(step.instance))
                 except Refused as error:
                     mended.waiting[step.instance] = str(error)
                 else:
@@ -198,15 +200,24 @@ class Reconciler:
         entry = history.begin(self._state, SERVICE, "give-up", [where], {})
         history.end(self._state, entry, "failed", [f"{where}: {trouble.reason}; {trouble.words}"])
 
-    def _judge(
+    def _judge(self, site: Site, node: Node, known: Known, containers: Sequence[Container]) -> _Verdicts:
+        found = _Verdicts()
+        if known.overrides.first(node.name, "", "disabled") is None:
+            self._declared(found, desired(site, node, known.overrides), containers, known.troubles, node.name)
+        # On a disabled node, too: what is left there fights with what is in use elsewhere.
+        left = stops(node, containers, taken_over(site, node, known.made), known.overrides)
+        self._left(found, left, known.troubles, node.name)
+        return found
+
+    def _declared(
         self,
+        found: _Verdicts,
         wanted: Sequence[Desired],
         containers: Sequence[Container],
         known: Mapping[tuple[str, str], Trouble],
         node: str,
-    ) -> _Verdicts:
+    ) -> None:
         there = {container.name: container for container in containers}
-        found = _Verdicts()
         for one in wanted:
             trouble = known.get((node, one.declared.name))
             if trouble is not None and (trouble.spec != one.spec.sha256 or one.held):
@@ -219,7 +230,17 @@ class Reconciler:
             else:
                 fresh = Trouble(node=node, instance=one.declared.name, spec=one.spec.sha256, reason=step.reason)
                 self._wrong(found, step, trouble or fresh)
-        return found
+
+    def _left(
+        self, found: _Verdicts, left: Sequence[Step], known: Mapping[tuple[str, str], Trouble], node: str
+    ) -> None:
+        """What runs of what another node has taken over, and what did and is stopped now."""
+        # Without a spec is the trouble of what should not be there.
+        mine = {trouble.instance: trouble for (at, _), trouble in known.items() if at == node and not trouble.spec}
+        for step in left:
+            fresh = Trouble(node=node, instance=step.instance, spec="", reason=step.reason)
+            self._wrong(found, step, mine.pop(step.instance, fresh))
+        found.over += mine
 
     def _not_wrong(self, found: _Verdicts, one: Desired, container: Container | None, trouble: Trouble | None) -> None:
         if trouble is None:

@@ -99,7 +99,10 @@ def test_what_moved_away_and_came_back_is_here_again_though_its_spec_is_the_one_
         "cam1": "node1"
     }
     # It is one spec all the same: a rollback has nothing to bring back.
-    assert len(applied.on_node(state, "node1")) == 1
+    (noted,) = applied.on_node(state, "node1")
+    # To be made anew where it is, is no news.
+    applied.note(state, "node1", "cam1", spec, who="bob", verb="apply")
+    assert applied.on_node(state, "node1") == [noted]
 
 
 def test_only_what_runs_of_it_is_stopped_and_what_came_back_interrupts_nobody() -> None:

@@ -39,9 +39,9 @@ class Applied:
 
 
 def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: str, verb: str) -> None:
-    """Note that the instance is well with this spec, if it is no twin. Raises StateUnusable.
+    """Note that the instance is well with this spec, if that is news and it is no twin. Raises StateUnusable.
 
-    If that is no news, it is noted that it was made anew: one that moved away and came back has its spec of before.
+    It is news, too, that it came back from another node, with its spec of before.
     """
     if is_twin(spec.labels):
         return
@@ -53,7 +53,9 @@ def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: st
         now = datetime.now(UTC).isoformat()
         if newest is not None and newest["sha256"] == spec.sha256:
             connection.execute(
-                "UPDATE applied SET applied = ?, who = ?, verb = ? WHERE id = ?", (now, who, verb, newest["id"])
+                "UPDATE applied SET applied = ?, who = ?, verb = ? WHERE id = ? AND EXISTS (SELECT 1 FROM applied AS other "
+                "WHERE other.instance = applied.instance AND other.node != applied.node AND other.applied > applied.applied)",
+                (now, who, verb, newest["id"]),
             )
         else:
             connection.execute(

@@ -112,7 +112,8 @@ class Steps:
             return result(step, "failed", f"{error.tried}: {error.reason}. {error.remedy}")
         if trouble:
             return result(step, "failed", "; ".join([trouble, *notes]))
-        if self._settle and step.kind in {"create", "recreate"} and step.spec is not None:
+        # What came back from another node may only have to be started.
+        if starts and step.spec is not None:
             state, call = State(self._settings.state_file), self._call
             note(state, self._node.name, step.instance, step.spec, who=call.who, verb=call.verb)
         return result(step, "done", "; ".join(notes))

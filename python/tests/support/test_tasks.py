@@ -92,7 +92,7 @@ def test_a_node_narrows_a_task_to_itself_and_its_exit_code_is_the_verbs(laborato
     done = fab(laboratory, programs, "-H", "node1", "restart", "cam1", "--dry-run")
     assert asked(programs).endswith("-- bluefleet restart node1/cam1 --dry-run\n")
     done = fab(laboratory, programs, "-H", "node2", "reboot", "--hard", "--dry-run")
-    assert "-- bluefleet reboot node2/ --hard --dry-run " in asked(programs)
+    assert "-- bluefleet reboot node2/ --deadline 300 --hard --dry-run" in asked(programs)
     done = fab(laboratory, programs, "-H", "manager", "logs", "--targets", "cam1,cam2", "--tail", "3")
     assert asked(programs).endswith("-- bluefleet logs cam1 cam2 --since 1h --tail 3 --timestamps\n")
     done = fab(laboratory, programs, "-H", "node2", "logs")

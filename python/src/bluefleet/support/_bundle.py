@@ -28,7 +28,10 @@ _END_OF_KEY = re.compile(rb"-----END [A-Z0-9 ]*PRIVATE KEY-----")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file of the bundle, and the program whose words it holds; `good` are exit codes that are no trouble."""
+    """A file of the bundle, and the program whose words it holds; `good` are exit codes that are no trouble.
+
+    What it says beside them, on stderr, is in a file of its own, named with `.stderr`.
+    """
 
     name: str
     command: Sequence[str]
@@ -43,8 +46,9 @@ def collect(sources: Sequence[Source], hidden: Hidden, file: Path) -> list[str]:
     """
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         asked = list(pool.map(_ask, sources))
-    troubles = [trouble for _, trouble in asked if trouble]
-    parts = {one.name: text for one, (text, _) in zip(sources, asked, strict=True)}
+    troubles = [answer.trouble for answer in asked if answer.trouble]
+    parts = {one.name: answer.text for one, answer in zip(sources, asked, strict=True)}
+    parts |= {f"{one.name}.stderr": answer.beside for one, answer in zip(sources, asked, strict=True) if answer.beside}
     parts["troubles.txt"] = "".join(f"{trouble}\n" for trouble in troubles).encode()
     # Nobody else on this machine is to read it.
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -58,28 +62,35 @@ def collect(sources: Sequence[Source], hidden: Hidden, file: Path) -> list[str]:
     return [hidden.take_out(trouble.encode()).decode() for trouble in troubles]
 
 
-def _ask(source: Source) -> tuple[bytes, str]:
-    """What it says, and what went wrong."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a source said, and what went wrong."""
+
+    text: bytes = b""
+    beside: bytes = b""
+    trouble: str = ""
+
+
+def _ask(source: Source) -> _Answer:
     try:
         process = subprocess.Popen(
             source.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
     except OSError as error:
-        return b"", f"{source.name}: {source.command[0]}: {error.strerror}"
+        return _Answer(trouble=f"{source.name}: {source.command[0]}: {error.strerror}")
     out, beside = _End(process.stdout), _End(process.stderr)
     try:
         code = process.wait(source.seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        return out.text(), f"{source.name}: not done within {source.seconds:g} s"
+        return _Answer(out.text(), beside.text(), f"{source.name}: not done within {source.seconds:g} s")
     text, said = out.text(), beside.text()
-    if words := said.decode(errors="replace").strip():
-        text += b"\n== said beside it\n" + said
     if code in source.good:
-        return text, ""
+        return _Answer(text, said)
+    words = said.decode(errors="replace").strip()
     last = words.splitlines()[-1] if words else "it said nothing"
-    return text, f"{source.name}: ended with {code}: {last}"
+    return _Answer(text, said, f"{source.name}: ended with {code}: {last}")
 
 
 class _End:

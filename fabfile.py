@@ -51,8 +51,7 @@ def status(c: Context, category: str = "") -> None:
 def restart(c: Context, targets: str, reason: str = "", interrupt_runs: bool = False, dry_run: bool = False) -> None:
     """Restart instances: names with commas between; with -H NODE those of that node."""
     words = ["restart", *_within(c, targets), *(["--reason", reason] if reason else [])]
-    flags = {"--interrupt-runs": interrupt_runs, "--dry-run": dry_run}
-    _bluefleet(*words, *(flag for flag, said in flags.items() if said), seconds=660)
+    _bluefleet(*words, *_flags(interrupt_runs=interrupt_runs, dry_run=dry_run), seconds=660)
 
 
 # A word after a task can't be left out, so what may be is an option.
@@ -76,8 +75,7 @@ def reboot(  # noqa: PLR0917  (the options of a task, in its order)
     if not chosen:
         _refuse("name nodes: `fab -H manager reboot --nodes node1`, or `fab -H node1 reboot`")
     words = ["reboot", *chosen, *(["--reason", reason] if reason else []), "--deadline", "300"]
-    flags = {"--hard": hard, "--interrupt-runs": interrupt_runs, "--dry-run": dry_run}
-    _bluefleet(*words, *(flag for flag, said in flags.items() if said), seconds=400)
+    _bluefleet(*words, *_flags(hard=hard, interrupt_runs=interrupt_runs, dry_run=dry_run), seconds=400)
 
 
 @task(positional=["image"])
@@ -201,6 +199,10 @@ def _within(c: Context, targets: str) -> list[str]:
     if not node:
         return names
     return [name if "/" in name else f"{node[0]}{name}" for name in names] or node
+
+
+def _flags(**said: bool) -> list[str]:
+    return [f"--{name.replace('_', '-')}" for name, value in said.items() if value]
 
 
 def _category(category: str) -> list[str]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -49,20 +50,25 @@ def site(tmp_path: Path) -> dict[str, str]:
     }
 
 
+def typed(program: str, environment: dict[str, str], folder: Path) -> tuple[str, Any]:
+    """Run it as a process of its own that ends well: all that it said, and the result in it."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        env=environment, capture_output=True, text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(done.stdout.partition("RESULT")[2].splitlines()[0])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_terminal_has_what_the_worker_has_and_writes_a_spool_of_its_own(site: dict[str, str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env=site, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.partition("RESULT")[2].splitlines()[0])
+    said, result = typed(PROGRAM, site, tmp_path)
     assert result["writer"] == "ada"
     assert (tmp_path / "spool" / "ada.sqlite").exists()
     assert result["motor"] == 2
     assert result["reloaded"] == {"joined": [], "left": [], "unreachable": {}}
-    assert f"generator scan ['{result['uid'][:8]}'] (scan num: 1)" in done.stdout
+    assert f"generator scan ['{result['uid'][:8]}'] (scan num: 1)" in said
     offered = set(result["names"])
     assert {
         "RE",
@@ -111,12 +117,7 @@ def test_devices_that_are_declared_for_the_baseline_are_read_when_a_run_starts_a
     fleet["hosts"] = {"node1": {"address": "127.0.0.1", "groups": ["nodes"]}}
     fleet["nodes"] = [{"name": "node1", "address": "127.0.0.1", "instances": [instance]}]
     (tmp_path / "fleet.yml").write_text(yaml.safe_dump(fleet), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", BASELINE_PROGRAM, str(tmp_path)],
-        env=site, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    read = json.loads(done.stdout.partition("RESULT")[2].splitlines()[0])
+    _, read = typed(BASELINE_PROGRAM, site, tmp_path)
     assert read == [{"slit": 0, "slit_setpoint": 0}, {"slit": 3, "slit_setpoint": 3}]
 
 
@@ -149,12 +150,8 @@ def test_a_terminal_measures_with_clones_of_what_it_is_made_of(site: dict[str, s
         "PYTHONPATH": os.pathsep.join([*map(str, checkouts.values()), *filter(None, sys.path)]),
         "BLUEFLEET_CHECKOUTS": json.dumps(dict.fromkeys(["bluesky", "event-model"], "checkout")),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", CHECKOUT_PROGRAM, str(tmp_path)],
-        env=environment, capture_output=True, text=True, check=False, timeout=100,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.partition("RESULT")[2].splitlines()[0]) == [
+    _, result = typed(CHECKOUT_PROGRAM, environment, tmp_path)
+    assert result == [
         [str(folder / name / "__init__.py"), f"{version(name)}+checkout"] for name, folder in checkouts.items()
     ]
 

@@ -114,14 +114,18 @@ def carry_out(lab: Lab, hosts: list[Host], steps: Plan, keys: Keys, ssh_seconds:
     engine.wait_for_ssh(lab, hosts, ssh_seconds)
 
 
-def planned(module: AnsibleModule, lab: Lab) -> dict[str, object]:
-    """Refuse what could not be made."""
-    hosts = [Host(each["name"], each["address"]) for each in module.params["hosts"]]
+def foreseen(lab: Lab, hosts: list[Host]) -> Plan:
+    """What making it so would take; refuses wrong addresses, and names that are another laboratory's."""
     if faults := address_faults(lab, hosts):
         raise engine.VirtualHostError("; ".join(faults))
     found, network = engine.containers(), engine.network_checkout(lab.network)
     refuse_names_in_use(lab, found, network)
-    steps = plan(lab, hosts, engine.this_machine(), found, network is not None)
+    return plan(lab, hosts, engine.this_machine(), found, network is not None)
+
+
+def planned(module: AnsibleModule, lab: Lab) -> dict[str, object]:
+    """Refuse what could not be made."""
+    steps = foreseen(lab, [Host(each["name"], each["address"]) for each in module.params["hosts"]])
     refuse_too_little_room(steps, module.params["space_mb"], module.params["images_mb"])
     return {"changed": False, "steps": []}
 
@@ -130,11 +134,7 @@ def present(module: AnsibleModule, lab: Lab) -> dict[str, object]:
     """Make it so, and say what was done."""
     keys = Keys(Path(module.params["ssh_directory"]))
     hosts = [Host(each["name"], each["address"], keys.fingerprint(each["name"])) for each in module.params["hosts"]]
-    if faults := address_faults(lab, hosts):
-        raise engine.VirtualHostError("; ".join(faults))
-    found, network = engine.containers(), engine.network_checkout(lab.network)
-    refuse_names_in_use(lab, found, network)
-    steps = plan(lab, hosts, engine.this_machine(), found, network is not None)
+    steps = foreseen(lab, hosts)
     refuse_what_cannot_be_made(lab, steps, module.params["space_mb"], check_mode=module.check_mode)
     refuse_while_a_plan_runs(steps, module.params["queue"], module.params["interrupt_runs"] or module.check_mode)
     changed, lines = steps.changed(), steps.lines()

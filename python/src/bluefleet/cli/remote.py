@@ -28,17 +28,17 @@ def run_on_manager(words: Sequence[str]) -> int:
     """Run `bluefleet <words>` on the manager of the chosen site and return its exit code."""
     folder, checkout = inventory_of(shlex.join(words))
     found = rendered(folder, checkout)
-    manager = manager_of(found, folder)
+    manager = _manager_of(found, folder)
     connection = found.control.connections[manager]
     with tempfile.TemporaryDirectory(prefix="bluefleet-") as temporary:
         arrived = Path(temporary) / "arrived"
         code, answered = call_manager(connection, words, arrived=arrived)
         connected = arrived.exists()
-    return explained(Ended(code, answered=answered, connected=connected), words, manager, connection, folder)
+    return _explained(_Ended(code, answered=answered, connected=connected), words, manager, connection, folder)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class _Ended:
     """How a call of the manager ended: whether it gave an answer, and whether the manager had let us in at all."""
 
     code: int
@@ -46,7 +46,7 @@ class Ended:
     connected: bool
 
 
-def explained(ended: Ended, words: Sequence[str], manager: str, connection: "Connection", folder: Path) -> int:
+def _explained(ended: _Ended, words: Sequence[str], manager: str, connection: "Connection", folder: Path) -> int:
     """The exit code of a call of the manager, after a person was told what only this side knows of its end."""
     code, answered, connected = ended.code, ended.answered, ended.connected
     where = f"{manager} ({connection.address})"
@@ -74,7 +74,7 @@ def explained(ended: Ended, words: Sequence[str], manager: str, connection: "Con
     return code
 
 
-def manager_of(found: "Rendered", folder: Path) -> str:
+def _manager_of(found: "Rendered", folder: Path) -> str:
     """The manager's name in the inventory; exit code 2 when there is none."""
     from bluefleet.site_file import SiteFileInvalid, load_site
 

@@ -28,7 +28,7 @@ def run_on_manager(words: Sequence[str]) -> int:
     """Run `bluefleet <words>` on the manager of the chosen site and return its exit code."""
     folder, checkout = inventory_of(shlex.join(words))
     found = rendered(folder, checkout)
-    manager = _manager_of(found, folder)
+    manager = manager_of(found, folder)
     connection = found.control.connections[manager]
     with tempfile.TemporaryDirectory(prefix="bluefleet-") as temporary:
         arrived = Path(temporary) / "arrived"
@@ -74,7 +74,7 @@ def _explained(ended: _Ended, words: Sequence[str], manager: str, connection: "C
     return code
 
 
-def _manager_of(found: "Rendered", folder: Path) -> str:
+def manager_of(found: "Rendered", folder: Path) -> str:
     """The manager's name in the inventory; exit code 2 when there is none."""
     from bluefleet.site_file import SiteFileInvalid, load_site
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from bluefleet.fleet import InstanceStatus, NodeStatus, Override
 from bluefleet.proof import checks
 from bluefleet.proof.__main__ import look
 from bluefleet.proof.facts import Rule, Site
@@ -27,7 +28,7 @@ MANAGER = "192.0.2.10"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    for name in ("queue_api_key", "tiled_api_key", "kafka_password"):
+    for name in ("queue_api_key", "tiled_api_key", "kafka_password", "fleet_token"):
         (tmp_path / name).write_text("key")
     return Site.model_validate(
         {
@@ -49,11 +50,13 @@ def site(tmp_path: Path) -> Site:
             "registry_tls": True,
             "acquisition": "manager",
             "data": "data",
+            "fleet": "manager",
             "ca_file": tmp_path / "ca.crt",
             "stranger_certificate": tmp_path / "s.crt",
             "stranger_key": tmp_path / "s.key",
             "queue_api_key_file": tmp_path / "queue_api_key",
             "tiled_api_key_file": tmp_path / "tiled_api_key",
+            "fleet_token_file": tmp_path / "fleet_token",
             "kafka_password_file": tmp_path / "kafka_password",
         }
     )
@@ -173,6 +176,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> None:
     transport = httpx.MockTransport(answer)
     monkeypatch.setattr(checks, "_client", lambda _: httpx.Client(transport=transport))
     monkeypatch.setattr(checks, "DELIVERY", 0.0)
+    monkeypatch.setattr(checks, "RECOVERY", 0.0)
 
 
 RUN = {"run": "u", "stop": "hash"}
@@ -235,3 +239,54 @@ def test_a_service_that_is_not_well_says_why(site: Site, monkeypatch: pytest.Mon
 def test_an_answer_without_a_key_where_one_is_needed_is_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, {"/api/queue/get": {}})
     assert "answered 200, not 401" in (checks._status(site, "GET", "https://192.0.2.10/api/queue/get", None, 401) or "")
+
+
+def node(reason: str = "", *instances: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A node as the fleet service tells of it; it answers unless there is a reason why not."""
+    found = NodeStatus(
+        name="node1", address="192.0.2.21", transport="tls", reachable=not reason, engine_version="28", reason=reason,
+        remedy="", instances=[instance(**each) for each in instances], **more,
+    )  # fmt: skip
+    return found.model_dump(mode="json")
+
+
+def instance(name: str, reason: str = "", **more: Any) -> InstanceStatus:
+    return InstanceStatus(
+        name=name, state="running", health="healthy", uptime_seconds=60, restarts=0, exit_code=None, digest="sha256:0",
+        drift=[], reason=reason, **more,
+    )  # fmt: skip
+
+
+DISABLED = Override(node="node1", instance="axis", kind="disabled", who="ada", reason="no motor")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "found"),
+    [
+        ([node("", {"name": "axis"})], None),
+        (
+            [node("", {"name": "axis"}, {"name": "camera", "reason": "its health check fails"})],
+            "node1/camera: its health",
+        ),
+        ([node("it does not answer within 5 s", {"name": "axis"})], "node1: it does not answer within 5 s"),
+        ([node("", {"name": "axis"}, problems=["its disk is full"])], "node1: its disk is full"),
+        ([node("", {"name": "axis", "reason": "exited", "overrides": [DISABLED]})], None),
+    ],
+    ids=["all well", "unhealthy", "a node that hangs", "a node with a problem", "disabled with a reason"],
+)
+def test_instances_that_are_not_well_are_named(
+    site: Site, monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], found: str | None
+) -> None:
+    answering(monkeypatch, {"/fleet/status": {"nodes": nodes}})
+    (check,) = [check for check in checks.all_checks(site) if check.promise == "instances are well"]
+    how, what = look(check)
+    assert (how, what or "") == ("kept", "") if found is None else ("broken", what)
+    assert (found or "") in (what or "")
+
+
+def test_a_fleet_service_that_does_not_answer_is_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, {"/fleet/status": 502})
+    (check,) = [check for check in checks.all_checks(site) if check.promise == "instances are well"]
+    how, what = look(check)
+    assert how == "broken"
+    assert "502" in (what or "")

@@ -20,6 +20,8 @@ SILENCE = 1.5
 ANSWER = 15.0
 # A document that waits longer than this on its way is not on its way.
 DELIVERY = 20.0
+# What its engine starts again has this long for its health check to be content.
+RECOVERY = 30.0
 
 
 class NotLookedAt(Exception):
@@ -50,6 +52,8 @@ def all_checks(site: Site) -> list[Check]:
         checks += _acquisition_checks(site, site.acquisition)
     if site.data is not None:
         checks += _data_checks(site, site.data)
+    if site.fleet is not None:
+        checks += _fleet_checks(site, site.fleet)
     if site.acquisition is not None and site.data is not None:
         checks.append(_document_check(site, site.acquisition, site.data))
     return checks
@@ -200,6 +204,44 @@ def _data_checks(site: Site, host: str) -> Iterator[Check]:
         )
     for promise, look in looks.items():
         yield Check(host, promise, remedy, look)
+
+
+def _fleet_checks(site: Site, manager: str) -> Iterator[Check]:
+    url = f"https://{site.address(manager)}/fleet"
+    remedy = f"systemctl status bluefleet-fleet, and journalctl -u bluefleet-fleet, on {manager}"
+    refuses = "fleet service refuses who has no token"
+    yield Check(manager, refuses, remedy, lambda: _status(site, "GET", f"{url}/status", None, 401))
+    remedy = (
+        "bluefleet status says more; what is known to be broken is left alone after bluefleet disable, with the reason"
+    )
+    yield Check(manager, "instances are well", remedy, lambda: _instances_are_well(site, url))
+
+
+def _instances_are_well(site: Site, url: str) -> str | None:
+    """What was started just now, or came back with its host, may need a moment."""
+    end = time.monotonic() + RECOVERY
+    while True:
+        try:
+            sick = _sick_instances(site, url)
+        except (OSError, httpx.HTTPError) as error:
+            sick = str(error) or type(error).__name__
+        if sick is None or time.monotonic() > end:
+            return sick
+        time.sleep(1)
+
+
+def _sick_instances(site: Site, url: str) -> str | None:
+    from bluefleet.fleet import NodeStatus
+
+    token = site.fleet_token_file.read_text(encoding="utf-8").strip()
+    with _client(site) as client:
+        answer = client.get(f"{url}/status", params={"fresh": True}, headers={"Authorization": f"Bearer {token}"})
+    nodes = [NodeStatus.model_validate(each) for each in _content(url, answer)["nodes"]]
+    sick: list[str] = []
+    for node in (each for each in nodes if not each.ok):
+        sick += [f"{node.name}: {reason}" for reason in (node.reason, *node.problems) if reason]
+        sick += [f"{node.name}/{each.name}: {each.reason}" for each in node.instances if not each.ok]
+    return "; ".join(sick) or None
 
 
 def _document_check(site: Site, acquisition: str, data: str) -> Check:

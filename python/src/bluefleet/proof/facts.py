@@ -63,12 +63,14 @@ class Site(Facts):
     registry_tls: bool
     acquisition: str | None = Field(description="Host of the acquisition pod")
     data: str | None = Field(description="Host of the data pod")
+    fleet: str | None = Field(description="The manager, when its fleet service is behind an edge; none otherwise")
     jupyter: bool = Field(default=False, description="Whether the data pod has notebooks")
     ca_file: Path
     stranger_certificate: Path = Field(description="A client's certificate of the site CA, which engines must not take")
     stranger_key: Path
     queue_api_key_file: Path
     tiled_api_key_file: Path
+    fleet_token_file: Path
     kafka_password_file: Path = Field(description="Of the user `listener`")
 
     def address(self, host: str) -> str:

@@ -212,6 +212,7 @@ ENDS = {
         "scan completed",
         "count completed",
         "scan failed",  # the page leaves out an argument
+        "count completed",  # behind another that failed, with the mode in which the queue goes on
         "count failed",  # the page destroys the environment
         "scan completed",
     ],
@@ -239,7 +240,7 @@ SAID = {
     "docs/how-to/queue-plans.md": (
         "scan completed 6a2a5c30 \ncount completed 6a2a5c30 \nscan failed  The number of points must be provided\n"
         '{"success":true,"items":[{"result":{"exit_status":"failed","traceback":"Traceback (most recent call last):"}}]}\n'
-        "count failed 6a2a5c30 RE Worker environment was destroyed\nscan completed 6a2a5c30 \n"
+        "count completed 6a2a5c30 \ncount failed 6a2a5c30 RE Worker environment was destroyed\nscan completed 6a2a5c30 \n"
     ),
 }
 

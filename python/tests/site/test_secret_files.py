@@ -79,6 +79,18 @@ def test_a_secret_that_was_lost_is_refused_and_not_replaced_in_silence(directory
     assert not (directory / "redis_password").exists()
 
 
+def test_of_several_lost_secrets_the_remedy_of_one_is_that_of_all(directory: Path) -> None:
+    call(directory)
+    (directory / "queue_api_key").unlink()
+    (directory / "redis_password").write_text("")
+    both = """rotate_secrets.yml -i <this inventory> -e '{"secrets": ["queue_api_key", "redis_password"]}'"""
+    assert call(directory)["msg"].count(both) == 2
+    # Whoever asks for a new one of a part of them learns of the rest, and loses nothing of what was asked for.
+    assert call(directory, "queue_api_key")["msg"].count(both) == 1
+    assert call(directory, "queue_api_key", "redis_password")["made"] == ["queue_api_key", "redis_password"]
+    assert call(directory)["changed"] is False
+
+
 def test_a_secret_that_a_newer_version_declares_is_made(directory: Path) -> None:
     call(directory)
     assert call(directory, secrets={**SECRETS, "new": {"length": 8}})["made"] == ["new"]

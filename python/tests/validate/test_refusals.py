@@ -421,6 +421,22 @@ def test_a_secret_that_was_lost_is_refused_and_one_that_never_was_is_not(site):
     )
 
 
+def test_of_several_lost_secrets_each_remedy_names_all(site):
+    secrets = site.folder / ".state" / "secrets"
+    secrets.mkdir(mode=0o700, parents=True)
+    for name in ("redis_password", "of_nobody"):
+        (secrets / name).touch(mode=0o600)
+    (site.folder / ".state" / "secrets.made").write_text("fleet_token\nqueue_api_key\n")
+    findings = {finding.variable: finding for finding in site.findings()}
+    all_three = """rotate_secrets.yml -i <this inventory> -e '{"secrets": ["queue_api_key", "fleet_token", "redis_password"]}'"""
+    told(findings.pop("fleet_token"), "secrets.made:1", "is gone", all_three)
+    told(findings.pop("queue_api_key"), "secrets.made:2", "is gone", all_three)
+    told(findings.pop("redis_password"), "redis_password:1", "is empty", all_three)
+    # Nothing makes it, so nothing makes it anew.
+    told(findings.pop("of_nobody"), "of_nobody:1", "is empty", "Write it, or remove the file")
+    assert findings == {}
+
+
 def test_a_folder_of_secrets_that_others_may_list_is_refused(site):
     secrets = site.folder / ".state" / "secrets"
     secrets.mkdir(parents=True)

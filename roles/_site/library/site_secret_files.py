@@ -1,6 +1,7 @@
 #!/usr/bin/python
 """Ansible module: random secrets as files, one each, made once and never changed."""
 
+import json
 import secrets
 import stat
 import string
@@ -39,27 +40,29 @@ author: bluefleet
 ALPHABET = string.ascii_letters + string.digits
 
 
-def faults_of(path: Path) -> list[str]:
-    """Say what is wrong with an existing secret file, and what to do."""
+def mode_faults(path: Path) -> list[str]:
+    """Say what is wrong with who may read a secret file, and what to do."""
     mode = stat.S_IMODE(path.stat().st_mode)
-    faults = []
-    if mode & 0o077:
-        faults.append(
-            f"{path} has mode {mode:04o}, others can read it: chmod 600 {path}, and change the secret if others use this machine"
-        )
-    if not path.stat().st_size:
-        faults.append(f"{path} is empty: put it back, or {new_one(path.name)}")
-    return faults
+    if not mode & 0o077:
+        return []
+    return [
+        f"{path} has mode {mode:04o}, others can read it: chmod 600 {path}, and change the secret if others use this machine"
+    ]
 
 
-def new_one(name: str) -> str:
-    """Say how a secret is replaced, with everything that reads it."""
-    return f'make a new one with playbooks/rotate_secrets.yml -i <this inventory> -e \'{{"secrets": ["{name}"]}}\''
+def content_faults(gone: list[Path], renewed: list[str]) -> list[str]:
+    """Say what to do about secrets that were there and are lost: another one in silence would lock out who has it.
 
-
-def fault_of_lost(path: Path) -> str:
-    """Say what to do about a secret that was there: another one in silence would lock out who has it."""
-    return f"{path} was made before and is gone: put it back from a backup, or {new_one(path.name)}"
+    The remedy of each names them all, and what is being renewed: a rotation of fewer would be refused for the others.
+    """
+    names = json.dumps({"secrets": [*renewed, *(path.name for path in gone)]})
+    new_one = f"make a new one with playbooks/rotate_secrets.yml -i <this inventory> -e '{names}'"
+    return [
+        f"{path} is empty: put it back, or {new_one}"
+        if path.exists()
+        else f"{path} was made before and is gone: put it back from a backup, or {new_one}"
+        for path in gone
+    ]
 
 
 def make(path: Path, length: int) -> None:
@@ -97,8 +100,10 @@ def main() -> None:
     recorded = set(record.read_text().split()) if record.exists() else set()
     there = {name for name in wanted if (directory / name).exists()}
     kept = [name for name in wanted if name not in renewed]
-    faults = [fault for name in kept if name in there for fault in faults_of(directory / name)]
-    faults += [fault_of_lost(directory / name) for name in kept if name in recorded - there]
+    empty = {name for name in there if not (directory / name).stat().st_size}
+    gone = [directory / name for name in kept if name in (recorded - there) | empty]
+    faults = [fault for name in kept if name in there for fault in mode_faults(directory / name)]
+    faults += content_faults(gone, [name for name in wanted if name in renewed])
     if faults:
         module.fail_json(msg="; ".join(faults))
     absent = [name for name in wanted if name not in there or name in renewed]

@@ -1,5 +1,6 @@
 """Refuses what a role would refuse on the host, before any host is touched."""
 
+import json
 import re
 import stat
 from collections.abc import Iterator
@@ -146,14 +147,26 @@ def secret_findings(roles: Roles, folder: Path, record: Path) -> Iterator[Findin
 
     `record` has the names of those that were, a line each.
     """
-    yield from _lost_secrets(roles, folder, record)
+    declared: dict[str, Any] = roles.lists.get("site_secrets", {})
+    names = record.read_text(encoding="utf-8").split() if record.is_file() else []
+    lost = [name for name in names if name in declared and not (folder / name).exists()]
+    empty = [name for name in declared if (folder / name).is_file() and not (folder / name).stat().st_size]
+    new_one = _new_one([name for name in declared if name in {*lost, *empty}])
+    for name in lost:
+        # Another one, made in silence, would lock out whoever was given this one.
+        says = f"the site has had this secret, and {folder / name} is gone: {declared[name].get('description')}"
+        remedy = f"Put the file back from a backup, or {new_one}"
+        yield Finding(record, names.index(name) + 1, variable=name, says=says, remedy=remedy)
+    yield from _secrets_there(folder, declared, new_one)
+
+
+def _secrets_there(folder: Path, declared: dict[str, Any], new_one: str) -> Iterator[Finding]:
     if not folder.is_dir():
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
         says = f"other users of this machine may look into it (mode {mode:04o})"
         yield Finding(folder, 1, variable="site_secrets_dir", says=says, remedy=f"chmod 0700 {folder}")
-    declared: dict[str, Any] = roles.lists.get("site_secrets", {})
     for path in sorted(folder.iterdir()):
         if not path.is_file():
             continue
@@ -164,22 +177,15 @@ def secret_findings(roles: Roles, folder: Path, record: Path) -> Iterator[Findin
             yield Finding(path, 1, variable=path.name, says=says, remedy=f"chmod 0600 {path}")
         if path.stat().st_size == 0:
             says = f"the secret is empty: {about}"
-            yield Finding(path, 1, variable=path.name, says=says, remedy=f"Write it, or {_new_secret(path.name)}")
+            # Only what is declared can be made anew.
+            remedy = f"Write it, or {new_one if path.name in declared else 'remove the file'}"
+            yield Finding(path, 1, variable=path.name, says=says, remedy=remedy)
 
 
-def _lost_secrets(roles: Roles, folder: Path, record: Path) -> Iterator[Finding]:
-    """Another one, made in silence, would lock out whoever was given the lost one."""
-    declared: dict[str, Any] = roles.lists.get("site_secrets", {})
-    names = record.read_text(encoding="utf-8").split() if record.is_file() else []
-    for number, name in enumerate(names, 1):
-        if name in declared and not (folder / name).exists():
-            says = f"the site has had this secret, and {folder / name} is gone: {declared[name].get('description')}"
-            remedy = f"Put the file back from a backup, or {_new_secret(name)}"
-            yield Finding(record, number, variable=name, says=says, remedy=remedy)
-
-
-def _new_secret(name: str) -> str:
-    return f'make a new one: ansible-playbook playbooks/rotate_secrets.yml -i <this inventory> -e \'{{"secrets": ["{name}"]}}\''
+def _new_one(names: list[str]) -> str:
+    """All that are lost, whichever is told of: a rotation of fewer would be refused for the others."""
+    given = json.dumps({"secrets": names})
+    return f"make a new one: ansible-playbook playbooks/rotate_secrets.yml -i <this inventory> -e '{given}'"
 
 
 def file_findings(values: Values) -> Iterator[Finding]:

@@ -53,7 +53,7 @@ locks: tools ## resolve python/pyproject.toml anew into python/locks
 	@.ci/locks
 
 tools: ## container engine, .venv and what else `lab` needs on this machine
-	@.ci/bootstrap control
+	@.ci/bootstrap "$${BLUEFLEET_TOOLS:-control}"
 
 tools-dev: ## that and what the tests need
 	@.ci/bootstrap dev

@@ -394,6 +394,8 @@ def test_events_are_visible_while_the_run_goes_on(stack: Stack, images: dict[str
     assert stack.verify(uid).equal
 
 
+# A second try would hide what is lost once in a while.
+@pytest.mark.flaky(reruns=0)
 def test_rows_that_are_read_while_they_are_written_are_kept(stack: Stack, images: dict[str, str]) -> None:
     worker = Worker(stack, images["bluesky"], 200, 0.06, 13)
     uid = worker.run()
@@ -420,6 +422,8 @@ def test_rows_that_are_read_while_they_are_written_are_kept(stack: Stack, images
     assert len({count for count in seen if 0 < count < 200}) > 5, "hardly anything was read while it was written"
 
 
+# A second try would hide what is lost or doubled once in a while.
+@pytest.mark.flaky(reruns=0)
 class TestFaults:
     """One after the other, each in the middle of a run that outlasts it."""
 
@@ -443,7 +447,7 @@ class TestFaults:
     def test_the_run_of_a_killed_worker_is_closed_and_equal(self, stack: Stack, images: dict[str, str]) -> None:
         worker = Worker(stack, images["bluesky"], 2000, 0.02, 7)
         uid = worker.run()
-        time.sleep(3)
+        wait_for(lambda: ask(stack, "forwarder", f"/runs/{uid}")["streams"]["primary"]["events"] > 20, "some events")
         docker("kill", worker.name)
         wait_for(lambda: ask(stack, "forwarder", f"/runs/{uid}")["stop"], "the stop of a dead worker's run")
         verdict = stack.verify(uid)

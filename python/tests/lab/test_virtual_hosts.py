@@ -33,6 +33,8 @@ def stopped_host() -> Iterator[str]:
     shell("docker", "start", "bluefleet-lab-node2")
 
 
+# A second try would come after the step that mended what it should have left alone.
+@pytest.mark.flaky(reruns=0)
 def test_hosts_that_run_are_left_alone(tmp_path: Path) -> None:
     before = containers()
     assert step(tmp_path).finish().well().changed() == {}

@@ -1,9 +1,11 @@
 """A laboratory for which there is no room is refused before anything is built for it, and it is said how much is missing."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,6 +15,8 @@ from virtual_hosts import refuse_too_little_room
 
 from ansible_runs import TOP, run_playbook
 
+# The container engine's packages, the .venv and what was downloaded for it are there before room is looked for.
+TOOLS_MB = 1500
 NEW = Plan(create=[Host("node1", "172.30.77.21"), Host("node2", "172.30.77.22")])
 
 
@@ -35,6 +39,21 @@ def test_images_and_hosts_together_have_to_fit() -> None:
 def test_what_is_there_already_needs_none() -> None:
     refuse_too_little_room(NEW, 6200, 0)
     refuse_too_little_room(Plan(start=NEW.create), 6200, 7800)
+
+
+def test_room_is_told_in_the_unit_of_the_images(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{machine / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=14_850_999_999))
+    assert engine.free_megabytes() == (str(machine), 14850)
+
+
+def test_the_tutorial_asks_for_the_room_that_a_new_laboratory_is_asked_for() -> None:
+    images = yaml.safe_load((TOP / "images" / "versions.yml").read_text())["images"].values()
+    hosts = yaml.safe_load((TOP / "roles" / "virtual_host" / "defaults" / "main.yml").read_text())
+    needed = sum(image["space_mb"] for image in images) + hosts["virtual_host_space_mb"]
+    told = re.search(r"(\d+) GB of free disk", (TOP / "docs" / "tutorials" / "first-lab.md").read_text())
+    assert told is not None
+    assert int(told[1]) * 1000 >= needed + TOOLS_MB
 
 
 def test_room_is_looked_for_before_the_first_build() -> None:

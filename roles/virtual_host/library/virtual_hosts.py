@@ -37,8 +37,8 @@ options:
   image: {type: str, description: Host image.}
   hosts: {type: list, elements: dict, description: C(name) and C(address) of each host.}
   ssh_directory: {type: path, description: Folder of the SSH keys and known_hosts.}
-  space_mb: {type: int, default: 0, description: Room that new hosts need on the engine's disk.}
-  images_mb: {type: int, default: 0, description: Room that images which are to be built first need there.}
+  space_mb: {type: int, default: 0, description: "Room that new hosts need on the engine's disk, in MB of a million bytes."}
+  images_mb: {type: int, default: 0, description: "Room that images which are to be built first need there, likewise."}
   ssh_seconds: {type: int, default: 60, description: How long a started host may take to answer SSH.}
   queue: {type: dict, description: "C(url), C(key_file) and C(ca_file) of the laboratory's queue, asked before a host is made anew."}
   interrupt_runs: {type: bool, default: false, description: Whether a host may be made anew while a plan runs.}

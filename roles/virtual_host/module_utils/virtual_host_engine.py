@@ -94,11 +94,11 @@ def routes() -> list[dict[str, str]]:
 
 
 def free_megabytes() -> tuple[str, int]:
-    """Where the engine keeps its data, and how much room is there."""
+    """Where the engine keeps its data, and how much room is there, in MB of a million bytes as images are counted."""
     root = run(["docker", "info", "--format", "{{.DockerRootDir}}"], stage="look at the disk").strip()
     # The engine's folder may be closed to this user; its nearest open parent lies on the same disk or is all that can be asked.
     visible = next(path for path in (Path(root), *Path(root).parents) if os.access(path, os.X_OK))
-    return root, shutil.disk_usage(visible).free // 2**20
+    return root, shutil.disk_usage(visible).free // 1_000_000
 
 
 def make_network(lab: Lab) -> None:

@@ -68,18 +68,23 @@ def machine(tmp_path: Path) -> Path:
     """A new machine: an engine that has nothing yet and notes what it is asked, and the laboratory's inventory."""
     inventory = tmp_path / "lab"
     shutil.copytree(TOP / "inventories" / "lab", inventory, ignore=shutil.ignore_patterns(".state"))
-    program = tmp_path / "bin" / "docker"
-    program.parent.mkdir()
-    program.write_text(
-        f"""#!/bin/sh
+    programs = {
+        "docker": f"""#!/bin/sh
 echo "$@" >>{tmp_path}/asked
 case $1 in
 info) echo {tmp_path} ;;
 image) echo "Error: No such image" >&2; exit 1 ;;
 esac
-"""
-    )
-    program.chmod(0o755)
+""",
+        # Not this machine's routes: a laboratory may be up on it.
+        "ip": f"#!/bin/sh\ncat {tmp_path}/routes\n",
+    }
+    for name, text in programs.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text)
+        program.chmod(0o755)
+    (tmp_path / "routes").write_text("[]")
     return tmp_path
 
 
@@ -87,6 +92,11 @@ def room(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The step that looks for it."""
     path = f"{machine / 'bin'}:{os.environ['PATH']}"
     return run_playbook(machine / "lab", "playbooks/room.yml", *arguments, PATH=path)
+
+
+def asked(machine: Path) -> set[str]:
+    """What the engine was asked for."""
+    return {line.split()[0] for line in (machine / "asked").read_text().splitlines()}
 
 
 @pytest.mark.slow
@@ -98,8 +108,18 @@ def test_a_new_laboratory_is_refused_with_what_it_needs_and_nothing_is_built(mac
     assert done.returncode != 0
     said = " ".join((done.stdout + done.stderr).split())
     assert f"images to build and 4 new hosts need {needed} MB below {machine}" in said
-    asked = {line.split()[0] for line in (machine / "asked").read_text().splitlines()}
-    assert asked <= {"image", "info", "network", "ps"}
+    assert asked(machine) <= {"image", "info", "network", "ps"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_new_laboratory_whose_addresses_are_in_use_is_refused_before_anything_is_built(machine: Path) -> None:
+    (machine / "routes").write_text('[{"dst": "172.30.0.0/16", "dev": "tun0"}]')
+    done = room(machine)
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "172.30.77.0/24 is in use on this machine (172.30.0.0/16 on tun0); set virtual_host_subnet" in said
+    assert asked(machine) <= {"image", "info", "network", "ps"}
 
 
 @pytest.mark.slow

@@ -61,13 +61,18 @@ def refuse_names_in_use(lab: Lab, found: list[engine.Found], network: str | None
         )
 
 
-def refuse_what_cannot_be_made(lab: Lab, steps: Plan, space_mb: int, *, check_mode: bool) -> None:
-    """Stop before the first step when a later one must fail."""
+def refuse_addresses_in_use(lab: Lab, steps: Plan) -> None:
+    """Stop when this machine already reaches something else at the addresses of a network that is to be made."""
     if steps.make_network and (used := overlapping_routes(lab.subnet, engine.routes())):
         raise engine.VirtualHostError(
             f"network {lab.network}: {lab.subnet} is in use on this machine ({', '.join(used)}); "
             "set virtual_host_subnet and the hosts' ansible_host to free addresses"
         )
+
+
+def refuse_what_cannot_be_made(lab: Lab, steps: Plan, space_mb: int, *, check_mode: bool) -> None:
+    """Stop before the first step when a later one must fail."""
+    refuse_addresses_in_use(lab, steps)
     # In check mode the image was not built.
     if steps.create and not check_mode and engine.image_id(lab.image) is None:
         raise engine.VirtualHostError(f"host image {lab.image} is not on this machine's engine: make images")
@@ -126,6 +131,7 @@ def foreseen(lab: Lab, hosts: list[Host]) -> Plan:
 def planned(module: AnsibleModule, lab: Lab) -> dict[str, object]:
     """Refuse what could not be made."""
     steps = foreseen(lab, [Host(each["name"], each["address"]) for each in module.params["hosts"]])
+    refuse_addresses_in_use(lab, steps)
     refuse_too_little_room(steps, module.params["space_mb"], module.params["images_mb"])
     return {"changed": False, "steps": []}
 

@@ -185,18 +185,3 @@ def test_the_mirror_of_the_site_reaches_the_root_whoever_made_it(repository: Rep
         == "http://mirror.example/debian"
     )
     assert "APT_MIRROR" not in rooted(repository, "r").arguments
-
-
-@pytest.mark.parametrize(
-    ("variable", "site"),
-    [
-        ("site_pip_index", Site(uids={"ioc": 1}, pip_index="https://ada:s3cret@mirror.example/simple")),
-        ("site_apt_mirror", Site(uids={"ioc": 1}, apt_mirror="https://s3cret@mirror.example")),
-        ("acquisition_packages", Site(uids={"ioc": 1}, packages=("b7 @ git+https://s3cret@git.example/b7@v1",))),
-    ],
-)
-def test_no_login_gets_into_a_layer(repository: Repository, variable: str, site: Site) -> None:
-    folder, declared = repository
-    with pytest.raises(PlanError, match=f"{variable}: there is a login in it") as refused:
-        plan(folder, declared, declared["images"], site)
-    assert "s3cret" not in str(refused.value)

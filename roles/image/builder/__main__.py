@@ -20,7 +20,7 @@ from typing import Any
 from image_archive import prepare
 from image_build import Builder, needed, recorded, roots
 from image_engine import Engine, EngineError
-from image_plan import Image, PlanError, Site, plan, root_programs
+from image_plan import Image, PlanError, Site, plan, refuse_logins, root_programs
 from image_registry import Registry, RegistryError
 
 _output = threading.Lock()
@@ -91,18 +91,18 @@ def main(order: dict[str, Any]) -> None:
 def _images(order: dict[str, Any], engine: Engine, wanted: list[str]) -> dict[str, Image]:
     """The wanted images and their ancestors. What they start from is made for it, unless nothing shall be."""
     repository, declared = Path(order["repository"]), order["declared"]
-    programs = root_programs(repository, declared, wanted)
-    release = functools.partial(
-        roots, engine, programs, declared["versions"], order["apt_mirror"], Path(order["log_dir"])
-    )
     site = Site(
         uids=order["uids"],
         ca_bundle=order["ca_bundle"],
         apt_mirror=order["apt_mirror"],
         pip_index=order["pip_index"],
         packages=tuple(order["packages"]),
-        roots=release(make=False),
     )
+    # The mirror is an argument of those programs, and arguments every user of this machine can list.
+    refuse_logins(site)
+    programs = root_programs(repository, declared, wanted)
+    release = functools.partial(roots, engine, programs, declared["versions"], site.apt_mirror, Path(order["log_dir"]))
+    site = dataclasses.replace(site, roots=release(make=False))
     images = plan(repository, declared, wanted, site)
     if order["state"] == "planned" or set(programs) <= set(site.roots):
         return images

@@ -140,14 +140,14 @@ def root_programs(repository: Path, declared: Mapping[str, Any], wanted: Iterabl
 
 def plan(repository: Path, declared: Mapping[str, Any], wanted: Iterable[str], site: Site) -> dict[str, Image]:
     """The wanted images and their ancestors, parents first. `declared` is the content of images/versions.yml."""
-    _refuse_logins(site)
+    refuse_logins(site)
     images: dict[str, Image] = {}
     for name in order(declared["images"], wanted):
         images[name] = _image(repository, name, declared, images, site)
     return images
 
 
-def _refuse_logins(site: Site) -> None:
+def refuse_logins(site: Site) -> None:
     """What names a package source stays in layers. Validation sees what is written; this is for what templates give."""
     sources = {"site_apt_mirror": (site.apt_mirror,), "site_pip_index": (site.pip_index,)}
     for variable, values in {**sources, "acquisition_packages": site.packages}.items():

@@ -1,11 +1,13 @@
 """Every refusal names file, line, host, variable, value and remedy."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from bluefleet.checkout import find_checkout
 from bluefleet.inventory import Finding, everything_wrong
+from sources_with_logins import SOURCES
 
 # Ansible renders the inventory first: 3 s, several times that where lint and image builds run beside it.
 pytestmark = pytest.mark.timeout(180)
@@ -190,7 +192,15 @@ def test_a_login_that_would_stay_in_an_image_is_refused_and_not_shown(site, line
     assert "s3cret" not in str(finding)
 
 
-def test_sources_without_a_secret_are_well(site):
+def test_a_login_is_known_from_a_port_a_path_and_a_user(site):
+    packages = [f"b7 @ {source}" for source in SOURCES]
+    site.add("group_vars/all.yml", f"acquisition_packages: {json.dumps(packages)}\n")
+    refused = [finding.variable for finding in site.findings()]
+    logins = SOURCES.values()
+    assert refused == [f"acquisition_packages[{place}]" for place, login in enumerate(logins) if login]
+
+
+def test_sources_without_a_login_are_well(site):
     site.add("group_vars/all.yml", "site_pip_index: https://mirror.example/@simple\n")
     site.add("group_vars/all.yml", "acquisition_packages: ['b7 @ git+ssh://git@git.example/b7@v1']\n")
     assert site.findings() == []

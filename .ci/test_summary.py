@@ -1,6 +1,6 @@
 """Print one summary, in pytest's words, of several runs: test_summary.py JUNIT_XML… Exit 1 when a test failed or there was none.
 
-A test that was tried twice is in a report twice: the last one counts, and a test that only then passed is named.
+A test that was tried twice is in a report twice: the last try counts, and a test that only then passed is named.
 """
 
 import sys
@@ -25,14 +25,17 @@ def main() -> int:
                 name = f"{case.get('classname')}::{case.get('name')}"
                 verdicts.setdefault(name, []).append({"failure": "failed"}.get(verdict, verdict))
             for name, tries in verdicts.items():
-                # A test that was tried again has to pass then; what was skipped has proven nothing.
-                last = tries[-1] if len(tries) == 1 or tries[-1] in ("passed", "error") else "failed"
-                counts[last] += 1
-                counts["rerun"] += len(tries) - 1
-                if last in ("failed", "error"):
-                    print(f"{last.upper()} {name}")
-                elif len(tries) > 1:
-                    print(f"RERUN {name}: it failed, and passed when it was tried again")
+                # A try that was followed by another has no verdict in a report. The last one has two when its end failed as well.
+                reruns = sum(verdict == "passed" for verdict in tries[:-1])
+                counts["rerun"] += reruns
+                for verdict in tries[reruns:]:
+                    # A test that was tried again has to pass then; what was skipped has proven nothing.
+                    counted = "failed" if reruns and verdict == "skipped" else verdict
+                    counts[counted] += 1
+                    if counted in ("failed", "error"):
+                        print(f"{counted.upper()} {name}")
+                    elif reruns:
+                        print(f"RERUN {name}: it failed, and passed when it was tried again")
     told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no tests ran"
     print(f"======== {told} in {seconds:.2f}s ========")
     return int(bool(counts["failed"] or counts["error"] or not counts["passed"]))

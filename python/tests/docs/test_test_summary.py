@@ -37,9 +37,9 @@ def test_that_ends_late(late):
 """
 
 
-def summary(folder: Path, wrong: str) -> subprocess.CompletedProcess[str]:
+def summary(folder: Path, wrong: str, more: str = "") -> subprocess.CompletedProcess[str]:
     """Of a run in which one test passes at its second try."""
-    (folder / "test_suite.py").write_text(SUITE.format(wrong=wrong))
+    (folder / "test_suite.py").write_text(SUITE.format(wrong=wrong) + more)
     report = folder / "report.xml"
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--reruns", "1", "--rootdir", str(folder)]
     subprocess.run([*tests, "--junitxml", str(report), str(folder)], check=False, capture_output=True, timeout=50)
@@ -66,3 +66,29 @@ def test_one_that_fails_twice_or_is_then_skipped_ends_the_run(wrong: str, tmp_pa
     assert told.returncode == 1
     assert "FAILED test_suite::test_wrong" in told.stdout
     assert "1 failed, 3 passed, 3 rerun in" in told.stdout
+
+
+ENDS_WRONG = """
+
+@pytest.fixture
+def ends_wrong():
+    yield
+    assert False
+
+{marked}
+def test_wrong_to_the_end(ends_wrong):
+    assert False
+"""
+
+
+@pytest.mark.parametrize(
+    ("marked", "counted"), [("@pytest.mark.flaky(reruns=0)", "2 rerun in"), ("", "3 rerun in")], ids=["once", "twice"]
+)
+def test_one_that_fails_and_whose_end_fails_is_both_and_no_second_try(
+    tmp_path: Path, marked: str, counted: str
+) -> None:
+    told = summary(tmp_path, "pass", ENDS_WRONG.format(marked=marked))
+    assert told.returncode == 1
+    assert "FAILED test_suite::test_wrong_to_the_end" in told.stdout
+    assert "ERROR test_suite::test_wrong_to_the_end" in told.stdout
+    assert f"1 failed, 4 passed, 1 error, {counted}" in told.stdout

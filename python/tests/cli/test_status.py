@@ -201,7 +201,7 @@ def test_a_nodes_line_has_its_disk_its_clock_and_its_engines_version(say: Any) -
         return row.partition("answers")[2].strip()
 
     def measured(ago: float) -> Disk:
-        return Disk(free=59 * 2**30, total=100 * 2**30, seen=datetime.now(UTC) - timedelta(seconds=ago))
+        return Disk(free=59 * 10**9, total=100 * 10**9, seen=datetime.now(UTC) - timedelta(seconds=ago))
 
     engine = "engine 26.1.5+dfsg1"
     assert remarks(clock_skew_seconds=0.0) == f"disk not measured (--disk); clock right; {engine}"

@@ -203,7 +203,7 @@ def _disk(disk: "Disk | None") -> str:
         return "disk not measured (--disk)"
     age = (datetime.now(UTC) - disk.seen).total_seconds()
     when = f" {_uptime(age)} ago" if age >= _MINUTE else ""
-    return f"{disk.free / 2**30:.0f} GB free{when}"
+    return f"{disk.free / 1e9:.0f} GB free{when}"
 
 
 def _clock(skew: float) -> str:

@@ -14,7 +14,7 @@ from bluefleet.fleet._state import State
 # Free and all blocks, and their size, of the file system that the containers' own layers are on.
 _ASK = ("stat", "--file-system", "--format", "%a %b %S", "/")
 # Below both of these an engine is about to fail: an image or a container's log is of that size.
-_FEW_BYTES = 2 * 2**30
+_FEW_BYTES = 2 * 10**9
 _FEW = 0.05
 
 
@@ -32,7 +32,7 @@ class Disk(BaseModel):
         """What is wrong, in words; empty when there is room."""
         if self.free >= _FEW_BYTES or self.free >= _FEW * self.total:
             return ""
-        return f"its disk is nearly full: {self.free / 2**30:.1f} of {self.total / 2**30:.0f} GB free"
+        return f"its disk is nearly full: {self.free / 1e9:.1f} of {self.total / 1e9:.0f} GB free"
 
 
 async def measure(engine: Engine, containers: Iterable[Container], *, within: float) -> Disk | None:

@@ -35,7 +35,7 @@ _HELD_LONG = timedelta(hours=2)
 # Documents: a scan of half an hour. What the forwarder itself calls a problem fails at once.
 _MANY_WAIT = 2000
 # Of the manager's own disk, both.
-_FEW_BYTES, _FEW = 2 * 2**30, 0.05
+_FEW_BYTES, _FEW = 2 * 10**9, 0.05
 
 
 class Check(BaseModel):
@@ -140,7 +140,7 @@ def _nodes(found: StatusReport) -> Iterable[Check]:
             yield _failed("node", where, node.reason, node.remedy)
             continue
         room = (
-            f", {node.disk.free / 2**30:.0f} GB free" if node.disk else ", disk not known: nothing runs that could tell"
+            f", {node.disk.free / 1e9:.0f} GB free" if node.disk else ", disk not known: nothing runs that could tell"
         )
         yield (
             _ok("node", where, f"answers, engine {node.engine_version}, clock right{room}")
@@ -370,7 +370,7 @@ def _overrides(overrides: Overrides, days: float) -> Iterable[Check]:
 def _disk(folder: Path) -> Check:
     there = next(one for one in (folder, *folder.parents) if one.exists())
     room = shutil.disk_usage(there)
-    what = f"{room.free / 2**30:.1f} of {room.total / 2**30:.0f} GB free"
+    what = f"{room.free / 1e9:.1f} of {room.total / 1e9:.0f} GB free"
     if room.free < _FEW_BYTES and room.free < _FEW * room.total:
         return _failed("disk", str(folder), what, "Free some: spool, overrides and history are written there")
     return _ok("disk", str(folder), what)

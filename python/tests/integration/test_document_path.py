@@ -127,7 +127,8 @@ class Worker:
     """A process with a RunEngine, in a container of its own as on the manager."""
 
     def __init__(self, stack: Stack, image: str, points: int, pause: float, scan_id: int) -> None:
-        self.name = f"{stack.name}-worker-{scan_id}"
+        # A second try of a test has a worker of its own.
+        self.name = f"{stack.name}-worker-{scan_id}-{len(stack.started)}"
         stack.started.append(self.name)
         docker(
             "run", "--detach", "--name", self.name, "--network", "none", "--user", "0:0", "--init",

@@ -17,13 +17,13 @@ registry: null
 images: {a: {reference: r/a}}
 nodes:
   - {name: node1, address: 127.0.0.1, port: 1, transport: plain, instances: [{name: simple, image: a}]}
-  - {name: boss, address: 127.0.0.1, port: 1, transport: plain}
+  - {name: boss, address: 127.0.0.1, port: 1, transport: plain, power: {command: [outlet, "{action}"], off_seconds: 0}}
 """
 
 
 @pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Its folder, with an ssh that writes down what it was asked and does not get through."""
+    """Its folder, with an ssh and an outlet that write down what they were asked and do not get through."""
     for name, folder in {"BLUEFLEET_ETC": "etc", "BLUEFLEET_LIB": "lib"}.items():
         (tmp_path / folder).mkdir()
         monkeypatch.setenv(name, str(tmp_path / folder))
@@ -32,13 +32,14 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     client = tmp_path / "etc" / "pki" / "reboot-client"
     client.mkdir(parents=True)
     (client / "ssh_config").touch()
-    program = tmp_path / "bin" / "ssh"
-    program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho "Permission denied (publickey)." >&2\nexit 255\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    (tmp_path / "bin").mkdir()
+    for name in ("ssh", "outlet"):
+        program = tmp_path / "bin" / name
+        program.write_text(
+            f'#!/bin/sh\necho "$@" > {tmp_path}/asked\necho "Permission denied (publickey)." >&2\nexit 255\n'
+        )
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     return tmp_path
 
 
@@ -62,9 +63,12 @@ def test_a_manager_that_has_no_key_says_what_to_do(manager: Path) -> None:
     assert not (manager / "asked").exists()
 
 
-def test_the_manager_does_not_reboot_itself(manager: Path) -> None:
-    found = said("boss")
+@pytest.mark.parametrize("words", [[], ["--hard"], ["--dry-run"], ["--hard", "--dry-run"]], ids=" ".join)
+def test_the_manager_does_not_reboot_itself_nor_says_that_it_would(manager: Path, words: list[str]) -> None:
+    found = said("boss", *words)
     assert (found.exit_code, "it is the manager itself" in found.output) == (1, True)
+    assert "Reboot boss by hand" in found.output
+    assert "would reboot" not in found.output
     assert not (manager / "asked").exists()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bluefleet.fleet import Call, OperationReport, Settings, reboot, select
+from bluefleet.fleet import Call, OperationReport, Settings, reboot, reboot_ends_within, select
 from bluefleet.fleet import _reboot as module
 from bluefleet.fleet._guard import Guard, Refused
-from bluefleet.model import Instance, Node, Site
+from bluefleet.model import Instance, Node, Pod, Pods, Power, Site
 
 CAMERA = {
     "name": "cam",
@@ -102,3 +102,33 @@ def test_nodes_are_told_at_once_unless_a_plan_uses_them(
     refused = "refused: run 1 (scan) uses it, or may" if begins else ""
     assert [node.error for node in report.nodes] == [refused, refused]
     assert sorted(told) == ([] if begins else ["cam1", "cam2"])
+
+
+def test_the_host_of_the_queue_is_not_rebooted_under_any_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def look(_site: Site, node: Node, *_: object, **__: object) -> Any:
+        return module._Before("new" if node.name in told else "old")
+
+    async def check(_: Guard, instance: Instance | None) -> None:
+        if instance is None:
+            raise Refused("run 1 (count) uses it, or may")
+
+    async def tell(node: Node) -> None:
+        told.append(node.name)
+
+    monkeypatch.setattr(module, "_look", look)
+    monkeypatch.setattr(Guard, "check", check)
+    pods = Pods(acquisition=Pod(host="node1", address="10.0.0.1"))
+    report = rebooted(site("node1", "node2").model_copy(update={"pods": pods}), tmp_path, tell)
+    assert [node.error for node in report.nodes] == ["refused: run 1 (count) uses it, or may", ""]
+    assert told == ["node2"]
+
+
+def test_who_asks_has_words_of_every_node_before_its_own_patience_ends() -> None:
+    call = Call("reboot", who="ada", deadline=300.0)
+    slow = Power(command=["outlet", "{action}"], off_seconds=600, timeout_seconds=100)
+    plain = site("node1", "node2")
+    nodes = [plain.nodes[0], plain.nodes[1].model_copy(update={"power": slow})]
+    assert reboot_ends_within(plain, call) >= 10 + 300 + 60
+    assert reboot_ends_within(plain.model_copy(update={"nodes": nodes}), call) > 10 + 300 + 100 + 600 + 100

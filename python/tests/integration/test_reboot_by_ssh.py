@@ -76,7 +76,7 @@ class Node:
         content = {"schema_version": 1, "site": "lab", "hosts": {}, "registry": None, "images": {}, "nodes": [node]}
         site = Site.model_validate(content)
         try:
-            asyncio.run(by_ssh(site, self.settings)(site.nodes[0]))
+            asyncio.run(by_ssh(self.settings)(site.nodes[0]))
         except SoftFailed as error:
             return str(error)
         return ""

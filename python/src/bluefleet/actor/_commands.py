@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from bluefleet.actor._fleet import CommandFailed, Fleet
 from bluefleet.actor._keywords import Said, called, filenames_of, node_replies, relayed
 from bluefleet.actor._parser import fleet_command
 from bluefleet.fleet import (
+    Call,
     NodeResult,
     NodeStatus,
     Reply,
@@ -25,21 +27,21 @@ from bluefleet.fleet import (
     by_ssh,
     disable,
     enable,
+    is_manager,
     only_asks,
     reboot,
+    reboot_ends_within,
     select,
     status,
     talk,
     volumes_report,
 )
-from bluefleet.model import Node
+from bluefleet.model import Node, Site
 
 # Seconds that a command gets beyond the deadlines of those it asks, to say that they ran out.
 _MARGIN = 5.0
 # To find out whether a host is there whose engine does not answer.
 _ALIVE = 1.0
-# Until a node goes down: it may be slow to answer and to be told, and its power off for a while.
-_GOES = 30.0
 
 _NAMES = click.option("--names", "-n", help="NODE, NODE/INSTANCE or INSTANCE, with commas between.")
 _CATEGORY = click.option("--category", "-c", help="What is of these categories, with commas between.")
@@ -97,7 +99,12 @@ async def reconnect(
         raise CommandFailed(f"Failed to reconnect one or more nodes: {'; '.join(failed)}")
 
 
-@fleet_command("reboot", lambda fleet, _: _GOES + fleet.actor.reboot_seconds + _looking(fleet))
+def _rebooting(fleet: Fleet, _: dict[str, Any]) -> float:
+    # Longer than the verb itself, which says how far each node got.
+    return reboot_ends_within(fleet.site(), Call("reboot", deadline=fleet.actor.reboot_seconds)) + _looking(fleet)
+
+
+@fleet_command("reboot", _rebooting)
 @_NAMES
 @_CATEGORY
 @click.option("--hard", "-f", is_flag=True, help="Cuts their power and gives it back, by the declared power driver.")
@@ -129,7 +136,9 @@ async def reboot_(
         progress=fleet.progress(command.info),
     )
     site = fleet.site()
-    soft = None if hard else by_ssh(site, fleet.settings)
+    if not (names or category):
+        selection = _without_manager(command, site, selection)
+    soft = None if hard else by_ssh(fleet.settings)
     report = await fleet.do(partial(reboot, site, fleet.settings, selection, call, soft=soft))
     _tell(command, (said for node in report.nodes for said in _words_of(node)))
     await _report_status(command, fleet, selection)
@@ -226,6 +235,16 @@ async def _chosen(command: Any, fleet: Fleet, names: str | None, category: str |
     if names or category:
         _tell(command, (("w", {"text": f"Left out: {words}."}) for words in chosen.left))
     return chosen.selection
+
+
+def _without_manager(command: Any, site: Site, selection: Selection) -> Selection:
+    """All but the manager, when somebody is told so. Alone it stays: that it is not rebooted is then what failed."""
+    others = tuple(one for one in selection if not is_manager(site, one.node))
+    if not others:
+        return selection
+    left = [one.node.name for one in selection if is_manager(site, one.node)]
+    _tell(command, (("w", {"text": f"Left out: {name} is the manager itself. Reboot it by hand."}) for name in left))
+    return replace(selection, chosen=others)
 
 
 async def _report_status(command: Any, fleet: Fleet, selection: Selection) -> None:

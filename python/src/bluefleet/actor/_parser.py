@@ -37,8 +37,9 @@ def fleet_command(name: str, seconds: Limit) -> Callable[[Body], click.Command]:
     def made(body: Body) -> click.Command:
         @functools.wraps(body)
         async def run(command: Any, fleet: Fleet, **options: Any) -> None:
-            limit = seconds(fleet, options)
+            limit = 0.0
             try:
+                limit = seconds(fleet, options)
                 async with asyncio.timeout(limit):
                     last = await body(command, fleet, **options)
             except TimeoutError:

@@ -61,7 +61,7 @@ def reboot(
         reason=reason,
         progress=lambda line: typer.echo(line, err=True),
     )
-    soft = None if hard else by_ssh(site, settings)
+    soft = None if hard else by_ssh(settings)
     found = run(
         do(site, settings, chosen, call, soft=soft),
         "what was told to reboot does, and what lost its power has it again unless it is said above; "

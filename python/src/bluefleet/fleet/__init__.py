@@ -27,7 +27,7 @@ from bluefleet.fleet._orphans import orphans, orphans_named
 from bluefleet.fleet._overrides import OVERRIDE_KINDS, Override, OverrideKind, Overrides
 from bluefleet.fleet._own_loop import in_own_loop
 from bluefleet.fleet._plan import Step, drift, plan
-from bluefleet.fleet._reboot import reboot
+from bluefleet.fleet._reboot import is_manager, reboot, reboot_ends_within
 from bluefleet.fleet._reconcile import SERVICE, Reconciled, Reconciler
 from bluefleet.fleet._render import container_spec, endpoint
 from bluefleet.fleet._report import (
@@ -159,6 +159,7 @@ __all__ = [
     "images_report",
     "in_own_loop",
     "instances_status",
+    "is_manager",
     "join",
     "logs",
     "look_beside",
@@ -169,6 +170,7 @@ __all__ = [
     "plan",
     "planned_talk",
     "reboot",
+    "reboot_ends_within",
     "report_of",
     "rollback",
     "select",

@@ -24,6 +24,10 @@ _SLOW_ANSWER = 10.0
 _LOOK_AGAIN = 0.5
 # A node that was told to reboot and still answers after that long did not listen.
 _GOES_DOWN = 60.0
+# What looks, questions to the queue and ssh may take before a node is waited for.
+_BEFORE = 100.0
+# The least that is allowed for all that holds it up, beside the wait for the node, which has words of its own.
+_HELD_UP = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,14 @@ async def reboot(
     guard = Guard(site, settings, permitted=call.interrupt_runs)
 
     async def work(node: Node) -> NodeResult:
-        if soft is None and node.power is None:
-            return NodeResult(
-                name=node.name,
-                error="no power driver is declared for it",
-                remedy=f"Declare node_power for {node.name} in the inventory, or leave --hard out",
-            )
+        never = _never(site, node, hard=soft is None)
+        if never is not None:
+            return never
         before = await _look(site, node, settings)
         if soft is not None and before.started is None:
             before = await _look(site, node, settings, within=_SLOW_ANSWER)
         try:
-            await _allow(guard, node, before)
+            await _allow(site, guard, node, before)
             how = "its power is cut and given back" if soft is None else "it is told to reboot"
             if call.dry_run:
                 return NodeResult(name=node.name, done=f"would reboot: {how}")
@@ -82,18 +83,50 @@ async def reboot(
         return await _back(site, node, settings, before.started, call.deadline, gone=gone)
 
     with recorded(settings, call, selection.names, hard=soft is None) as record:
-        # The wait for the node has words of its own; what else holds it up gets some time on top.
         patient = Call(
             call.verb,
             who=call.who,
             wait=call.wait,
-            deadline=call.deadline + 300.0,
+            deadline=call.deadline + _held_up(site),
             dry_run=call.dry_run,
             progress=call.progress,
         )
         results = await each_node(selection, settings, patient, lambda chosen: work(chosen.node), record)
     report = operation_report(site, call, results)
     return report.model_copy(update={"changed": any(node.done for node in results)})
+
+
+def _never(site: Site, node: Node, *, hard: bool) -> NodeResult | None:
+    if is_manager(site, node):
+        # Without power it would not say `on` any more, and who waits here would be gone.
+        return NodeResult(
+            name=node.name,
+            error="it is the manager itself, which would not see it come back",
+            remedy=f"Reboot {node.name} by hand",
+        )
+    if hard and node.power is None:
+        return NodeResult(
+            name=node.name,
+            error="no power driver is declared for it",
+            remedy=f"Declare node_power for {node.name} in the inventory, or leave --hard out",
+        )
+    return None
+
+
+def is_manager(site: Site, node: Node) -> bool:
+    """Whether it is the host that reboots the others."""
+    host = site.hosts.get(node.name)
+    return host is not None and "manager" in host.groups
+
+
+def reboot_ends_within(site: Site, call: Call) -> float:
+    """Seconds after which `reboot` has ended, with words about each node."""
+    return call.wait + call.deadline + _held_up(site)
+
+
+def _held_up(site: Site) -> float:
+    switching = (2 * node.power.timeout_seconds + node.power.off_seconds for node in site.nodes if node.power)
+    return max(_HELD_UP, _BEFORE + max(switching, default=0.0))
 
 
 async def _look(site: Site, node: Node, settings: Settings, *, within: float = _ANSWER) -> _Before:
@@ -106,8 +139,11 @@ async def _look(site: Site, node: Node, settings: Settings, *, within: float = _
         return _Before(None)
 
 
-async def _allow(guard: Guard, node: Node, before: _Before) -> None:
-    """Raise Refused when a plan uses something on it, or may."""
+async def _allow(site: Site, guard: Guard, node: Node, before: _Before) -> None:
+    """Raise Refused when a plan uses something on it, or may, or runs on it."""
+    if site.pods.acquisition is not None and site.pods.acquisition.host == node.name:
+        # Its worker ends with the host, whatever the plan uses.
+        await guard.check(None)
     declared = {instance.name for instance in node.instances}
     for instance in node.instances:
         await guard.check(instance)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from bluefleet.fleet._program import run_program
 from bluefleet.fleet._settings import Settings
-from bluefleet.model import Node, Site
+from bluefleet.model import Node
 
 # ssh has deadlines of its own, for a network that goes away; this one is for a node that hangs.
 _TELL_SECONDS = 20.0
@@ -18,14 +18,11 @@ class SoftFailed(Exception):
 Soft = Callable[[Node], Awaitable[None]]
 
 
-def by_ssh(site: Site, settings: Settings) -> Soft:
+def by_ssh(settings: Settings) -> Soft:
     """Tell nodes over SSH, as site.yml has written down for each; what they do when the key logs in is theirs to know."""
     config = settings.reboot_ssh_config
 
     async def tell(node: Node) -> None:
-        host = site.hosts.get(node.name)
-        if host is not None and "manager" in host.groups:
-            raise SoftFailed("it is the manager itself, which would not see it come back")
         if not config.exists():
             raise SoftFailed(f"the manager has no {config}: run site.yml")
         wrong = await run_program(["ssh", "-F", str(config), "-T", node.name], _TELL_SECONDS)

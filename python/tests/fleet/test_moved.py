@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Any
 
-from bluefleet.engine import Container, ContainerSpec
-from bluefleet.fleet import Override, Overrides, State, Trouble
-from bluefleet.fleet import _applied as applied
-from bluefleet.fleet._moved import TakenOver, stops, taken_over
+import pytest
+
+from bluefleet.engine import Container
+from bluefleet.fleet import Override, Overrides
+from bluefleet.fleet._holders import Holder
+from bluefleet.fleet._moved import TakenOver, stops, taken_over, takes_away
 from bluefleet.model import Site
 
 BEGIN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -34,9 +36,9 @@ def site(**instances: list[str]) -> Site:
 
 
 def taken(declared: Site, **made: datetime) -> dict[str, str]:
-    """Which node has taken what over from node1; `made` is spelled `node2_cam1`."""
-    times = {(name.split("_")[0], name.split("_")[1]): when for name, when in made.items()}
-    return {name: one.node for name, one in taken_over(declared, declared.nodes[0], times).items()}
+    """Which node has taken what over from node1; `made` is spelled `node2_cam1`, when no other node was declared to."""
+    known = {(name.split("_")[0], name.split("_")[1]): Holder(when) for name, when in made.items()}
+    return {name: one.node for name, one in taken_over(declared, declared.nodes[0], known).items()}
 
 
 def left(name: str = "cam1", **more: object) -> Container:
@@ -74,8 +76,14 @@ def test_a_name_that_is_declared_here_too_is_not_taken_over() -> None:
     assert taken(site(node1=["camera"], node2=["camera"]), node1_camera=BEGIN, node2_camera=LATER) == {}
 
 
-def test_a_name_that_another_node_had_all_along_is_not_taken_over() -> None:
-    assert taken(site(node1=[], node2=["camera"]), node1_camera=LATER, node2_camera=BEGIN) == {}
+@pytest.mark.parametrize(("here", "there"), [(BEGIN, LATER), (LATER, BEGIN)], ids=["first here", "first there"])
+def test_a_name_that_another_node_had_all_along_is_not_taken_over(here: datetime, there: datetime) -> None:
+    one = site(node1=[], node2=["camera"])
+    known = {
+        ("node1", "camera"): Holder(here, frozenset({"node2"})),
+        ("node2", "camera"): Holder(there, frozenset({"node1"})),
+    }
+    assert taken_over(one, one.nodes[0], known) == {}
 
 
 def test_names_that_begin_alike_are_other_names() -> None:
@@ -87,22 +95,6 @@ def test_names_that_begin_alike_are_other_names() -> None:
 def test_of_several_the_node_that_made_it_last_has_it() -> None:
     everywhere = site(node1=[], node2=["cam1"], node3=["cam1"])
     assert taken(everywhere, node1_cam1=BEGIN, node2_cam1=LATER, node3_cam1=LATER + timedelta(1)) == {"cam1": "node3"}
-
-
-def test_what_moved_away_and_came_back_is_here_again_though_its_spec_is_the_one_of_before(tmp_path: Path) -> None:
-    state = State(tmp_path / "state.sqlite")
-    spec = ContainerSpec(name="bluefleet-cam1", reference="r:5000/ioc", digest=DIGEST, labels={})
-    for node in ("node1", "node2", "node1"):
-        applied.note(state, node, "cam1", spec, who="ada", verb="apply")
-    back = site(node2=[], node1=["cam1"])
-    assert {name: one.node for name, one in taken_over(back, back.nodes[0], applied.last_made(state)).items()} == {
-        "cam1": "node1"
-    }
-    # It is one spec all the same: a rollback has nothing to bring back.
-    (noted,) = applied.on_node(state, "node1")
-    # To be made anew where it is, is no news.
-    applied.note(state, "node1", "cam1", spec, who="bob", verb="apply")
-    assert applied.on_node(state, "node1") == [noted]
 
 
 def test_only_what_runs_of_it_is_stopped_and_what_came_back_interrupts_nobody() -> None:
@@ -124,6 +116,32 @@ def test_what_is_cordoned_stays_as_it_is() -> None:
     assert len(stops(node, [left()], over, Overrides([elsewhere]))) == 1
 
 
-def test_a_give_up_of_what_should_not_be_there_names_what_takes_it_away() -> None:
-    words = Trouble(node="node1", instance="cam1", spec="", reason="it belongs to node2 now", tries=5).words
-    assert "`bluefleet apply node1` takes it away" in words
+def test_what_was_never_well_here_may_be_in_use_by_a_plan() -> None:
+    node, over = site(node1=[]).nodes[0], {"cam1": TakenOver("node2", LATER, known=False)}
+    (step,) = stops(node, [left()], over, Overrides())
+    assert step.interrupts
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ([], "`bluefleet apply node1` takes it away"),
+        (["disabled"], "`bluefleet enable node1` and `bluefleet apply node1` take it away"),
+        (["cordoned"], "`bluefleet clear node1` and `bluefleet apply node1` take it away"),
+        (["disabled", "cordoned"], "`bluefleet clear node1` and `bluefleet apply node1` take it away"),
+    ],
+)
+def test_what_is_told_to_take_it_away_does_so(kinds: list[Any], words: str) -> None:
+    node, over = site(node1=[]).nodes[0], TakenOver("node2", LATER)
+    of_others = [("node2", ""), ("node1", "cam1")]
+    overrides = Overrides(
+        [
+            *(Override(node="node1", kind=kind, who="ada") for kind in kinds),
+            *(Override(node=at, instance=name, kind="disabled", who="ada") for at, name in of_others),
+        ]
+    )
+    remedy = takes_away(node, overrides)
+    assert remedy == words
+    assert over.left("exited", "", remedy) == f"stopped: it belongs to node2 now; {words}"
+    assert over.left("running", "", remedy) == "there, but not declared: it belongs to node2 now"
+    assert over.left("running", "gave up", remedy).endswith(f"it belongs to node2 now; gave up; {words}")

@@ -10,8 +10,8 @@ import pytest
 from test_fleet_operate import applied, marked, sleeper
 
 from bluefleet.fleet import Overrides, Reconciler, Settings, State, cordon, disable, history
-from bluefleet.fleet._applied import note
 from bluefleet.fleet._desired import desired
+from bluefleet.fleet._holders import hold
 from bluefleet.model import Site
 from queue_stand_in import QueueStandIn, in_the_queues_place
 from real_engine import MakeSite, Seen, docker
@@ -19,6 +19,7 @@ from service_process import Serve, declare
 
 pytestmark = pytest.mark.slow
 
+PARK = "/bin/bash"
 PODS = {"pods": {"acquisition": {"host": "manager", "address": "127.0.0.1"}}}
 
 
@@ -40,12 +41,12 @@ def made(site: Site, settings: Settings, node: str) -> None:
     """As if all of the node's instances had been made there, and were well."""
     (there,) = [one for one in site.nodes if one.name == node]
     for one in desired(site, there, Overrides()):
-        note(State(settings.state_file), node, one.declared.name, one.spec, who="ada", verb="apply")
+        hold(State(settings.state_file), site, node, one.declared.name, one.spec)
 
 
-def looked(site: Site, settings: Settings) -> tuple[list[tuple[str, str, str]], dict[str, str]]:
-    """What the service does with node1 in one look, and what it waits for."""
-    found = asyncio.run(Reconciler(settings).node(site, site.nodes[0]))
+def looked(site: Site, settings: Settings, number: int = 0) -> tuple[list[tuple[str, str, str]], dict[str, str]]:
+    """What the service does with node1 (or the one of that number) in one look, and what it waits for."""
+    found = asyncio.run(Reconciler(settings).node(site, site.nodes[number]))
     return [(step.instance, step.action, step.outcome) for step in found.steps], found.waiting
 
 
@@ -91,18 +92,59 @@ def stopped(status: dict[str, Any], instance: str) -> list[dict[str, Any]]:
     return status["nodes"] if ended else []
 
 
-def test_it_runs_on_until_the_other_node_has_it_and_a_name_of_both_is_nobodys_to_stop(
-    make_site: MakeSite, settings: Settings, seen: Seen, word: str
-) -> None:
-    both = make_site({"node1": [sleeper(word)], "node2": [sleeper(word)]})
-    made(both, settings, "node2")
-    applied(both, settings, "node1")
+def started_later(name: str) -> None:
+    """Start it again, in a later second: when a container was started is known to the second."""
+    second = int(time.time())
+    while int(time.time()) == second:
+        time.sleep(0.05)
+    docker("restart", "--time", "0", name)
+
+
+def test_it_runs_on_until_the_other_node_has_it(make_site: MakeSite, settings: Settings, seen: Seen, word: str) -> None:
+    applied(make_site({"node1": [sleeper(word)], "node2": []}), settings)
     moved = make_site({"node1": [], "node2": [sleeper(word)]})
     assert looked(moved, settings) == ([], {})
     made(moved, settings, "node2")
     assert looked(moved, settings) == ([(word, "stop", "done")], {})
     assert seen.ids() == {}
     assert looked(moved, settings) == ([], {})
+
+
+@pytest.mark.parametrize("first", ["node1", "node2"])
+def test_of_a_name_that_both_nodes_had_the_one_that_is_not_declared_any_more_is_nobodys_to_stop(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str, first: str
+) -> None:
+    both = make_site({"node1": [sleeper(word)], "node2": [sleeper(word)]})
+    for node in sorted(("node1", "node2"), key=lambda name: name != first):
+        if node == "node1":
+            applied(both, settings, node)
+        else:
+            made(both, settings, node)
+    started_later(f"bluefleet-{word}")
+    alone = make_site({"node1": [], "node2": [sleeper(word)]})
+    made(alone, settings, "node2")
+    assert looked(alone, settings) == ([], {})
+    assert set(seen.ids()) == {f"bluefleet-{word}"}
+
+
+def test_who_was_slow_to_be_well_has_taken_it_over_all_the_same(
+    make_site: MakeSite, settings: Settings, seen: Seen, word: str
+) -> None:
+    applied(make_site({"node1": [sleeper(word)], "node2": []}), settings)
+    old = power_fails(word)
+    slow = {"command": [PARK, "-c", "[ -e /well ]"], "interval_seconds": 0.3, "retries": 1, "start_period_seconds": 0}
+    moved = make_site({"node1": [], "node2": [sleeper(word, health=slow)]})
+    assert not applied(moved, settings, "node2").ok
+    docker("exec", f"bluefleet-{word}", PARK, "-c", "echo > /well")
+    deadline = time.monotonic() + 20
+    while seen.inspect(f"bluefleet-{word}")["State"]["Health"]["Status"] != "healthy":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    docker("start", old)
+    assert looked(moved, settings) == ([], {})
+    assert looked(moved, settings, 1) == ([], {})
+    assert looked(moved, settings) == ([(word, "stop", "done")], {})
+    assert set(seen.ids()) == {f"bluefleet-{word}"}
 
 
 def test_what_is_cordoned_stays_and_what_is_disabled_does_not(
@@ -133,7 +175,6 @@ def test_a_plan_keeps_what_never_ended_but_not_what_came_back(
     applied(make_site({"node1": [sleeper(word)], "node2": []}, **PODS), settings)
     moved = make_site({"node1": [], "node2": [sleeper(word)]}, **PODS)
     made(moved, settings, "node2")
-    second = int(time.time())
     queue.item = {"name": "scan", "args": [["det"], "axis", -1, 1, 5], "kwargs": {}}
     steps, waiting = looked(moved, settings)
     assert steps == []
@@ -141,9 +182,6 @@ def test_a_plan_keeps_what_never_ended_but_not_what_came_back(
     assert history.entries(State(settings.state_file), verb="reconcile") == []
     assert set(seen.ids()) == {f"bluefleet-{word}"}
 
-    # When a container was started is known to the second.
-    while int(time.time()) == second:
-        time.sleep(0.05)
-    docker("restart", "--time", "0", f"bluefleet-{word}")
+    started_later(f"bluefleet-{word}")
     assert looked(moved, settings) == ([(word, "stop", "done")], {})
     assert seen.ids() == {}

@@ -39,25 +39,15 @@ class Applied:
 
 
 def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: str, verb: str) -> None:
-    """Note that the instance is well with this spec, if that is news and it is no twin. Raises StateUnusable.
-
-    It is news, too, that it came back from another node, with its spec of before.
-    """
+    """Note that the instance is well with this spec, if that is news and it is no twin. Raises StateUnusable."""
     if is_twin(spec.labels):
         return
     with state.writing() as connection:
         newest = connection.execute(
-            "SELECT id, sha256 FROM applied WHERE node = ? AND instance = ? AND NOT withdrawn ORDER BY id DESC LIMIT 1",
+            "SELECT sha256 FROM applied WHERE node = ? AND instance = ? AND NOT withdrawn ORDER BY id DESC LIMIT 1",
             (node, instance),
         ).fetchone()
-        now = datetime.now(UTC).isoformat()
-        if newest is not None and newest["sha256"] == spec.sha256:
-            connection.execute(
-                "UPDATE applied SET applied = ?, who = ?, verb = ? WHERE id = ? AND EXISTS (SELECT 1 FROM applied AS other "
-                "WHERE other.instance = applied.instance AND other.node != applied.node AND other.applied > applied.applied)",
-                (now, who, verb, newest["id"]),
-            )
-        else:
+        if newest is None or newest["sha256"] != spec.sha256:
             connection.execute(
                 "INSERT INTO applied (node, instance, sha256, spec, applied, who, verb, withdrawn) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
@@ -66,7 +56,7 @@ def note(state: State, node: str, instance: str, spec: ContainerSpec, *, who: st
                     instance,
                     spec.sha256,
                     _SPEC.dump_json(spec).decode(),
-                    now,
+                    datetime.now(UTC).isoformat(),
                     who,
                     verb,
                 ),
@@ -107,15 +97,6 @@ def on_node(state: State, node: str) -> list[Applied]:
         )
         for row in rows
     ]
-
-
-def last_made(state: State) -> dict[tuple[str, str], datetime]:
-    """When each instance was made last, and was well, by node and instance. Raises StateUnusable."""
-    with state.reading() as connection:
-        if connection is None:
-            return {}
-        rows = connection.execute("SELECT node, instance, MAX(applied) AS at FROM applied GROUP BY node, instance")
-        return {(row["node"], row["instance"]): datetime.fromisoformat(row["at"]) for row in rows}
 
 
 def specs(

@@ -28,13 +28,18 @@ class Trouble(BaseModel):
     @property
     def words(self) -> str:
         """As a person is told once it was given up."""
-        since = f" since {self.gave_up:%Y-%m-%d %H:%M} UTC" if self.gave_up else ""
         again = (
             f"`bluefleet start {self.node}/{self.instance}` lets it try again"
             if self.spec
-            else f"`bluefleet apply {self.node}` takes it away"
+            else f"`bluefleet status {self.node}` says what takes it away"
         )
-        return f"the fleet service gave up{since}, after {self.tries} tries; {again}"
+        return f"{self.fact}; {again}"
+
+    @property
+    def fact(self) -> str:
+        """That it was given up, without what to do."""
+        since = f" since {self.gave_up:%Y-%m-%d %H:%M} UTC" if self.gave_up else ""
+        return f"the fleet service gave up{since}, after {self.tries} tries"
 
 
 @dataclass(frozen=True, slots=True)

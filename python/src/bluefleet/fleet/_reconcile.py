@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bluefleet.engine import SPEC_LABEL, Container, Deadlines, Engine, EngineError
 from bluefleet.fleet import _history as history
@@ -18,6 +18,7 @@ from bluefleet.fleet._backoff import Backoff, Trouble
 from bluefleet.fleet._call import Call, Record, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
+from bluefleet.fleet._holders import has, hold
 from bluefleet.fleet._moved import stops, taken_over
 from bluefleet.fleet._own_loop import in_own_loop
 from bluefleet.fleet._plan import Step, plan
@@ -38,6 +39,8 @@ SERVICE = "fleet service"
 _MEND = 900.0
 # Seconds for a pull while the node is locked: it was tried before that, with patience.
 _PULL_LOCKED = 30.0
+# What nothing checks is well when it has run that long: one that its engine starts again and again does not.
+_UP_FOR_LONG = timedelta(minutes=1)
 _ENDED = {"created", "exited", "dead", "paused"}
 
 
@@ -62,6 +65,7 @@ class _Verdicts:
     changed: list[Trouble] = field(default_factory=list[Trouble])
     over: list[str] = field(default_factory=list[str])
     well: list[Desired] = field(default_factory=list[Desired])
+    here: list[Desired] = field(default_factory=list[Desired])
     gave_up: list[Trouble] = field(default_factory=list[Trouble])
     due: list[datetime] = field(default_factory=list[datetime])
 
@@ -115,6 +119,9 @@ class Reconciler:
         if not mend or not look.status.reachable:
             return Reconciled(look.status)
         found = self._judge(site, node, known, look.containers)
+        for one in found.here:
+            # What was slow to be well, or whose apply was cut off: nobody noted yet that it is here.
+            await asyncio.to_thread(hold, self._state, site, node.name, one.declared.name, one.spec)
         if not (found.steps or found.changed or found.over):
             return Reconciled(look.status, due=min(found.due, default=None))
         # In a thread and a loop of its own: whoever holds the state file makes nobody else wait.
@@ -203,9 +210,16 @@ class Reconciler:
     def _judge(self, site: Site, node: Node, known: Known, containers: Sequence[Container]) -> _Verdicts:
         found = _Verdicts()
         if known.overrides.first(node.name, "", "disabled") is None:
-            self._declared(found, desired(site, node, known.overrides), containers, known.troubles, node.name)
+            wanted = desired(site, node, known.overrides)
+            self._declared(found, wanted, containers, known.troubles, node.name)
+            there = {container.name: container for container in containers}
+            found.here += [
+                one
+                for one in wanted
+                if self._is_well(one, there.get(one.spec.name)) and not has(known.holders, node.name, one.declared.name)
+            ]
         # On a disabled node, too: what is left there fights with what is in use elsewhere.
-        left = stops(node, containers, taken_over(site, node, known.made), known.overrides)
+        left = stops(node, containers, taken_over(site, node, known.holders), known.overrides)
         self._left(found, left, known.troubles, node.name)
         return found
 
@@ -254,6 +268,13 @@ class Reconciler:
                 found.well += [one] if container.labels.get(SPEC_LABEL) == one.spec.sha256 else []
             elif after != trouble:
                 found.changed.append(after)
+
+    def _is_well(self, one: Desired, container: Container | None) -> bool:
+        """Whether it runs as it should, is the real one, and got over its start."""
+        if container is None or not container.running or container.labels.get(SPEC_LABEL) != one.spec.sha256:
+            return False
+        up_for_long = container.started is not None and self._now() - container.started >= _UP_FOR_LONG
+        return not one.simulated and (container.health == "healthy" or (not container.health and up_for_long))
 
     def _wrong(self, found: _Verdicts, step: Step, trouble: Trouble) -> None:
         now = self._now()

@@ -8,6 +8,7 @@ from bluefleet.fleet._applied import Applied, forget, note, on_node, surplus, wi
 from bluefleet.fleet._call import Call, each_node, recorded
 from bluefleet.fleet._desired import Desired, by_name, desired
 from bluefleet.fleet._guard import Guard, Refused
+from bluefleet.fleet._holders import hold
 from bluefleet.fleet._overrides import Override, Overrides, put_within, remove_within
 from bluefleet.fleet._pace import all_ended
 from bluefleet.fleet._plan import Step, plan
@@ -255,6 +256,7 @@ class _Instance:
     def _note(self, spec: ContainerSpec) -> None:
         call = self._work.call
         note(self._work.state, self._node.name, self._name, spec, who=call.who, verb=call.verb)
+        hold(self._work.state, self._work.site, self._node.name, self._name, spec)
 
     async def _wait(self, spec: ContainerSpec) -> list[StepResult]:
         """It is what it should be; the next one still waits until it is well, too."""

@@ -64,6 +64,20 @@ _SHAPES = (
         PRIMARY KEY (node, instance)
     ) WITHOUT ROWID;
     """,
+    # Of what was applied before, nobody noted whether a name moved or two nodes have one each: nothing counts as taken over.
+    """
+    CREATE TABLE holder (
+        node TEXT NOT NULL,
+        instance TEXT NOT NULL,
+        since TEXT NOT NULL,
+        beside TEXT NOT NULL,
+        PRIMARY KEY (node, instance)
+    ) WITHOUT ROWID;
+    INSERT INTO holder SELECT node, instance, MAX(applied), (
+        SELECT json_group_array(DISTINCT other.node) FROM applied AS other
+        WHERE other.instance = mine.instance AND other.node != mine.node
+    ) FROM applied AS mine GROUP BY node, instance;
+    """,
 )
 # Seconds that a writer waits for another; each holds the file for milliseconds.
 _BUSY = 10.0

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bluefleet.engine import Container, ContainerSpec, Deadlines, Engine, EngineError
-from bluefleet.fleet._applied import last_made
 from bluefleet.fleet._backoff import Trouble
 from bluefleet.fleet._desired import Desired, desired
 from bluefleet.fleet._devices import devices_status
 from bluefleet.fleet._disk import Disk, measure, remember, remembered
 from bluefleet.fleet._document_path import document_path
+from bluefleet.fleet._holders import Holder, Holders, holders
 from bluefleet.fleet._lock import owner
 from bluefleet.fleet._manager_services import fleet_service
-from bluefleet.fleet._moved import taken_over
+from bluefleet.fleet._moved import taken_over, takes_away
 from bluefleet.fleet._orphans import orphans
 from bluefleet.fleet._overrides import Override, Overrides
 from bluefleet.fleet._pace import Pace, at_pace
@@ -127,12 +127,12 @@ class Known:
     overrides: Overrides = field(default_factory=Overrides)
     disks: Mapping[str, Disk] = field(default_factory=dict[str, Disk])
     troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict[tuple[str, str], Trouble])
-    made: Mapping[tuple[str, str], datetime] = field(default_factory=dict[tuple[str, str], datetime])
+    holders: Holders = field(default_factory=dict[tuple[str, str], Holder])
 
     @classmethod
     def now(cls, state: State) -> "Known":
         """As it is now. Raises StateUnusable."""
-        return cls(Overrides.now(state), remembered(state), troubles(state), last_made(state))
+        return cls(Overrides.now(state), remembered(state), troubles(state), holders(state))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +219,12 @@ class Looking:
                     update["reason"] = f"{reason}; {trouble.words}"
                 update |= {"tries": trouble.tries, "gave_up": trouble.gave_up}
             found[seen.name] = seen.model_copy(update=update)
-        for name, taken in taken_over(self._site, chosen.node, self._known.made).items():
+        for name, taken in taken_over(self._site, chosen.node, self._known.holders).items():
             if name in found:
                 seen, trouble = found[name], self._known.troubles.get((chosen.node.name, name))
-                why = taken.left(seen.state, chosen.node.name)
-                gave_up = trouble.words if trouble and trouble.gave_up and not trouble.spec else ""
-                found[name] = seen.model_copy(update={"reason": f"{why}; {gave_up}" if gave_up else why})
+                gave_up = trouble.fact if trouble and trouble.gave_up and not trouble.spec else ""
+                why = taken.left(seen.state, gave_up, takes_away(chosen.node, self._overrides))
+                found[name] = seen.model_copy(update={"reason": why})
         names = {instance.name for instance in chosen.instances}
         declared = {one.declared.name for one in wanted}
         shown = [

@@ -10,6 +10,7 @@ from bluefleet.fleet._applied import note
 from bluefleet.fleet._call import Call
 from bluefleet.fleet._desired import running_as
 from bluefleet.fleet._guard import Guard, Refused
+from bluefleet.fleet._holders import hold, let_go
 from bluefleet.fleet._kept_logs import keep
 from bluefleet.fleet._pace import all_ended
 from bluefleet.fleet._plan import Step
@@ -112,10 +113,13 @@ class Steps:
             return result(step, "failed", f"{error.tried}: {error.reason}. {error.remedy}")
         if trouble:
             return result(step, "failed", "; ".join([trouble, *notes]))
+        state, call = State(self._settings.state_file), self._call
         # What came back from another node may only have to be started.
         if starts and step.spec is not None:
-            state, call = State(self._settings.state_file), self._call
             note(state, self._node.name, step.instance, step.spec, who=call.who, verb=call.verb)
+            hold(state, self._site, self._node.name, step.instance, step.spec)
+        elif step.kind == "remove":
+            let_go(state, self._node.name, step.instance)
         return result(step, "done", "; ".join(notes))
 
     async def _settled(self, engine: Engine, step: Step) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bluefleet.engine import LABEL, SPEC_LABEL, Container
-from bluefleet.fleet import Overrides, Reconciler, Settings
+from bluefleet.fleet import Overrides, Reconciler, Settings, Trouble
 from bluefleet.fleet._desired import desired
 from bluefleet.fleet._holders import Holder
 from bluefleet.fleet._status import Known
@@ -58,6 +58,31 @@ def container(started: datetime, **more: Any) -> Container:
 def judged(tmp_path: Path, declared: Site, known: Known, *containers: Container) -> Any:
     reconciler = Reconciler(Settings(etc=tmp_path, lib=tmp_path), now=lambda: NOW)
     return reconciler._judge(declared, declared.nodes[0], known, containers)
+
+
+@pytest.mark.parametrize(
+    ("booted", "gave_up", "steps"),
+    [
+        # It runs on as it did when it was tried in vain.
+        (-5 * AGO, NOW - AGO, 0),
+        # Its node was booted since, before the give-up or after it.
+        (-2 * AGO, NOW - AGO, 1),
+        (-AGO / 2, NOW - AGO, 1),
+        # Nobody gave up: the pauses go on growing.
+        (-AGO / 2, None, 0),
+    ],
+)
+def test_what_could_not_be_stopped_is_tried_again_once_its_node_was_booted(
+    tmp_path: Path, booted: timedelta, gave_up: datetime | None, steps: int
+) -> None:
+    trouble = Trouble(node="node1", instance="cam1", spec="", reason="", tries=5, tried=NOW - 3 * AGO, gave_up=gave_up)
+    known = Known(
+        troubles={("node1", "cam1"): trouble},
+        holders={("node1", "cam1"): Holder(NOW - 90 * AGO), ("node2", "cam1"): Holder(NOW - 60 * AGO)},
+    )
+    found = judged(tmp_path, site(node1=[], node2=["cam1"]), known, container(NOW + booted))
+    assert [step.kind for step in found.steps] == ["stop"] * steps
+    assert [one.tries for one in found.tried] == [1] * steps
 
 
 @pytest.mark.parametrize(

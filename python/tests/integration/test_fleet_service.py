@@ -16,6 +16,7 @@ from test_fleet_operate import applied, did, marked, sleeper
 from bluefleet.fleet import Backoff, Reconciler, Settings, State, cordon, history
 from bluefleet.fleet._applied import on_node
 from bluefleet.fleet._lock import node_lock
+from bluefleet.fleet._troubles import troubles
 from bluefleet.model import Site
 from real_engine import MakeSite, Seen, docker
 from service_process import Serve, ServiceProcess, declare
@@ -136,6 +137,8 @@ def test_a_give_up_lasts_until_it_should_be_something_else(
     assert looked(site) == []
     assert seen.ids() == {}
     assert looked(make_site({"node1": [sleeper(word, user="1000")]})) == [("recreate", "done")]
+    # The first try of the new one counts, and has its pause.
+    assert troubles(State(settings.state_file))["node1", word].tries == 1
 
 
 def test_a_rollback_comes_back_to_what_the_service_made_only_once_it_proved_well(

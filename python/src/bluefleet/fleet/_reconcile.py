@@ -181,8 +181,9 @@ class Reconciler:
                     steps.append(step)
             # The try is counted before it is made: a service that ends in the middle tries no more often for that.
             named = {step.instance for step in steps}
-            remember(self._state, [*found.changed, *(one for one in found.tried if one.instance in named)])
+            # What is over first: of the same instance something else may have begun.
             forget(self._state, node.name, found.over)
+            remember(self._state, [*found.changed, *(one for one in found.tried if one.instance in named)])
             # Only now it is known that what was started without waiting for its health is worth coming back to.
             for one in found.well:
                 note(self._state, node.name, one.declared.name, one.spec, who=call.who, verb=call.verb)
@@ -253,7 +254,11 @@ class Reconciler:
         mine = {trouble.instance: trouble for (at, _), trouble in known.items() if at == node and not trouble.spec}
         for step in left:
             fresh = Trouble(node=node, instance=step.instance, spec="", reason=step.reason)
-            self._wrong(found, step, mine.pop(step.instance, fresh))
+            trouble = mine.pop(step.instance, fresh)
+            began = step.container.started if step.container else None
+            # What could not be stopped before its node was booted may be now. Until the give-up the pauses go on growing.
+            again = trouble.gave_up and trouble.tried and began and began > trouble.tried
+            self._wrong(found, step, fresh if again else trouble)
         found.over += mine
 
     def _not_wrong(self, found: _Verdicts, one: Desired, container: Container | None, trouble: Trouble | None) -> None:

@@ -78,7 +78,9 @@ class Manager:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
         admitted = (folder / "id_ed25519.pub").read_text()
-        (folder / "keys/authorized_keys").write_text(_rendered("authorized_keys", lookup=lambda *_: admitted))
+        (folder / "keys/authorized_keys").write_text(
+            _rendered("authorized_keys", _docker_engine_keys=admitted.splitlines())
+        )
 
     def knows(self, node: Node, key: str = "keys/host") -> None:
         """Pin the node's host key, as the role does."""

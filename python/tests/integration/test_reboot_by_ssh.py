@@ -49,7 +49,7 @@ class Node:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
         admitted = (self.client / "id_ed25519.pub").read_text()
         for file in ("reboot.sh", "reboot_sudoers", "reboot_authorized_keys"):
-            text = _rendered("node", file, _node_reboot_command=COMMAND, lookup=lambda *_: admitted)
+            text = _rendered("node", file, _node_reboot_command=COMMAND, _node_reboot_keys=admitted.splitlines())
             (self.given / file.removeprefix("reboot_")).write_text(text)
         image = docker("images", "--format", "{{.Repository}}:{{.Tag}}", "bluefleet/host").splitlines()[0]
         self.id = docker(

@@ -16,6 +16,8 @@ from bluefleet.documents.codec import encode
 from bluefleet.documents.kafka import ALONE, client_settings
 
 pytestmark = pytest.mark.timeout(300)
+# A second try would hide what is lost or doubled once in a while.
+tried_once = pytest.mark.flaky(reruns=0)
 
 Documents = list[tuple[str, dict[str, Any]]]
 FRAMES = 40
@@ -107,6 +109,7 @@ def test_frames_alone_do_not_find_their_place_and_that_is_said(stack: Stack) -> 
     assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
 
 
+@tried_once
 def test_a_sink_that_reads_the_end_of_a_run_again_refuses_nothing(stack: Stack) -> None:
     ended, open_run = every_kind(pages=False, scan_id=56), every_kind(pages=False, scan_id=57)
     ended_uid, open_uid = (documents[0][1]["uid"] for documents in (ended, open_run))
@@ -125,6 +128,7 @@ def test_a_sink_that_reads_the_end_of_a_run_again_refuses_nothing(stack: Stack) 
         assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
 
 
+@tried_once
 def test_documents_that_are_delivered_again_after_the_end_change_nothing(stack: Stack) -> None:
     documents = every_kind(pages=False, scan_id=58)
     uid = publish(stack, documents)
@@ -136,6 +140,7 @@ def test_documents_that_are_delivered_again_after_the_end_change_nothing(stack: 
     assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
 
 
+@tried_once
 def test_a_sink_that_is_killed_again_and_again_knows_of_every_frame(stack: Stack, tmp_path: Path) -> None:
     documents = every_kind(pages=False, scan_id=54)
     uid = documents[0][1]["uid"]

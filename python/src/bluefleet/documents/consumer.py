@@ -19,7 +19,15 @@ from bluefleet.documents import codec
 from bluefleet.documents.closing import let_go_of
 from bluefleet.documents.codec import Document
 from bluefleet.documents.errors import DocumentUnreadable, Stopping, Unavailable
-from bluefleet.documents.kafka import AGAIN, ALONE, DEADLINE, NEW_CLIENT_AFTER, DeadLetters, client_settings
+from bluefleet.documents.kafka import (
+    AGAIN,
+    ALONE,
+    ANSWER_WITHIN,
+    DEADLINE,
+    NEW_CLIENT_AFTER,
+    DeadLetters,
+    client_settings,
+)
 from bluefleet.documents.listening import Listening
 from bluefleet.documents.named_runs import NamedRun, NamedRuns
 from bluefleet.documents.patience import Patience
@@ -36,9 +44,8 @@ BATCH = 1000
 READ_AHEAD = 20 * BATCH
 #: How long a batch may come together, in seconds: part of how late a live reader sees an event.
 GATHER = 0.05
-#: How often Kafka is asked for the end of the topic, and how long it may take. Seconds.
+#: How often Kafka is asked for the end of the topic. Seconds.
 ASK_EVERY = 2.0
-ANSWER_WITHIN = 2.0
 #: A loop that has not come round for so long is stuck.
 STUCK_AFTER = 120.0
 #: How many gaps in the topic the status names, the latest ones.

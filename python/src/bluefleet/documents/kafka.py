@@ -30,6 +30,8 @@ AGAIN = "again"
 #: A document at its limit, its envelope and the headers of a dead letter fit.
 MAX_MESSAGE_BYTES = DEFAULT_LIMIT + 1024**2
 DEADLINE = 10.0
+#: How long Kafka may take to say where the topic ends to a client that reads it already. Seconds.
+ANSWER_WITHIN = 2.0
 #: A client that hears nothing of Kafka for so long, in seconds, while it should, is given up for a new one: when a broker
 #: was away, librdkafka's sometimes never connects again.
 NEW_CLIENT_AFTER = 20.0

@@ -6,19 +6,16 @@
 What a program gets without this project is the same with plain confluent-kafka and `msgpack_numpy`.
 """
 
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 
 from bluefleet.documents import codec
 from bluefleet.documents.codec import Document
-from bluefleet.documents.errors import DocumentUnreadable, Unavailable
-from bluefleet.documents.kafka import DEADLINE, client_settings
+from bluefleet.documents.errors import DocumentUnreadable
 from bluefleet.documents.settings import ListenerSettings
-
-POLL = 0.2
+from bluefleet.documents.topic_reader import TopicReader
 
 
 @dataclass(frozen=True)
@@ -41,45 +38,29 @@ class Listener:
     def __init__(self, settings: ListenerSettings, *, topic: str | None = None, from_beginning: bool = False) -> None:
         self._settings = settings
         self._topic = topic or settings.topic
-        self._start = OFFSET_BEGINNING if from_beginning else OFFSET_END
+        self._from_beginning = from_beginning
 
     def messages(self, *, run: str = "", going_on: Callable[[], bool] = lambda: True) -> Iterator[Heard]:
-        """Documents as they come, of runs whose uid begins with `run`. Raises Unavailable without Kafka."""
-        consumer = Consumer(
-            client_settings(self._settings)
-            # A group of its own is never used to keep a position; the name must be there all the same.
-            | {"group.id": f"listener-{uuid.uuid4()}", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
-        )
+        """Documents as they come, of runs whose uid begins with `run`. Raises Unavailable without Kafka when it begins; a Kafka
+        that goes away later is waited for."""
+        reader = TopicReader(self._settings, self._topic, from_beginning=self._from_beginning)
         try:
-            self._join(consumer)
             while going_on():
-                message = consumer.poll(POLL)
-                if message is None or message.error() is not None:
+                message = reader.read()
+                if message is None:
                     continue
                 heard = _heard(message)
-                if heard is not None and heard.run.startswith(run):
+                if heard.run.startswith(run):
                     yield heard
         finally:
-            consumer.close()
-
-    def _join(self, consumer: Consumer) -> None:
-        where = self._settings.kafka_bootstrap
-        try:
-            topics = consumer.list_topics(timeout=DEADLINE).topics
-        except KafkaException as error:
-            raise Unavailable(
-                f"Kafka at {where}: {error.args[0].str()}; address, CA file and password right?"
-            ) from error
-        if self._topic not in topics:
-            raise Unavailable(f"Kafka at {where} has no topic {self._topic} that this user may read")
-        consumer.assign([TopicPartition(self._topic, 0, self._start)])
+            reader.close()
 
 
 def _text(value: str | bytes | None) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
 
 
-def _heard(message: Message) -> Heard | None:
+def _heard(message: Message) -> Heard:
     headers = {key: _text(value) for key, value in message.headers() or []}
     try:
         name, document = codec.decode(message.value() or b"")

@@ -206,7 +206,7 @@ def test_the_commands_for_a_host_can_be_read_by_a_shell_and_are_run_by_a_test(bl
     assert any(Path(block.page).name in test.read_text(encoding="utf-8") for test in tests)
 
 
-# How the plans of a page's session end, in order: what its `history/get | last` prints first.
+# How the plans of a page's session end, in order: what its `history/get | last` prints first, or its program at the end of a run.
 ENDS = {
     "docs/how-to/queue-plans.md": [
         "scan completed",
@@ -218,9 +218,11 @@ ENDS = {
     ],
     "docs/how-to/adaptive-scans.md": ["completed 17"],
     "docs/how-to/xafs.md": ["xafs completed"],
+    "docs/how-to/follow-the-documents.md": ["success", "31 points"],
 }
 STATUS = "completed|stopped|failed|aborted|halted|unknown"
-END = re.compile(rf"^(?:\w+ (?:{STATUS})|(?:{STATUS}) \d+)\b", re.MULTILINE)
+RUN_STATUS = "success|fail|abort"
+END = re.compile(rf"^(?:\w+ (?:{STATUS})|(?:{STATUS}) \d+|(?:{RUN_STATUS})(?= )|\d+ points)\b", re.MULTILINE)
 # What the queue answers of an item that went wrong, and what a program writes that did.
 WRONG = re.compile(r'"exit_status": ?"(?:failed|aborted|halted|unknown)"|Traceback \(most recent call last\)')
 
@@ -235,6 +237,10 @@ def assert_all_went_as_the_page_says(name: str, printed: str) -> None:
 
 
 SAID = {
+    "docs/how-to/follow-the-documents.md": (
+        "scan 7: scan, 6a2a5c30-1d0c-4a53-8f0f-0c5cf0a1e1a4\n         1                    0\nsuccess \n"
+        "31 points of pinhole over motor_ph: .cache/following/scan.png\n"
+    ),
     "docs/how-to/adaptive-scans.md": "completed 17 \n",
     "docs/how-to/xafs.md": "xafs completed 6a2a5c30-1d0c-4a53-8f0f-0c5cf0a1e1a4 \n",
     "docs/how-to/queue-plans.md": (
@@ -254,6 +260,10 @@ def test_a_session_that_goes_as_its_page_says_is_well(page: str) -> None:
 @pytest.mark.parametrize(
     ("page", "old", "new"),
     [
+        ("docs/how-to/follow-the-documents.md", "success ", "fail pinhole stopped answering"),
+        ("docs/how-to/follow-the-documents.md", "success ", "abort "),
+        ("docs/how-to/follow-the-documents.md", "success \n", ""),
+        ("docs/how-to/follow-the-documents.md", "31 points", "7 points"),
         ("docs/how-to/adaptive-scans.md", "completed 17", "failed 3"),
         ("docs/how-to/xafs.md", "completed", "aborted"),
         ("docs/how-to/xafs.md", "xafs", '{"result":{"exit_status": "failed"}}\nxafs'),

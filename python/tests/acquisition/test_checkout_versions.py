@@ -32,6 +32,16 @@ def package(folder: Path, name: str, source: str) -> Path:
     return folder / name
 
 
+def installed(folder: Path, distribution: str, number: str, package: str) -> None:
+    """What an installer leaves beside a package."""
+    about = folder / f"{distribution.replace('-', '_')}-{number}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {number}\n", encoding="utf-8"
+    )
+    (about / "top_level.txt").write_text(package, encoding="utf-8")
+
+
 def test_it_has_all_names_that_a_build_writes(checkouts: Path) -> None:
     package(checkouts, "seven_eight", f"from ._version import {', '.join(GENERATED)}")
     provide_versions(["seven-eight"])
@@ -53,6 +63,14 @@ def test_the_version_is_that_of_what_it_takes_the_place_of(checkouts: Path) -> N
         sys.modules.update(kept)
     assert made.__version__ == f"{installed}+checkout"
     assert made.version_tuple == (*map(int, installed.split(".")), "checkout")
+
+
+def test_the_distribution_may_have_another_name_than_its_package(checkouts: Path) -> None:
+    package(checkouts, "seven", "from ._version import __version__, version_tuple")
+    installed(checkouts, "dls-seven", "7.1", "seven")
+    provide_versions(["seven"])
+    made = importlib.import_module("seven")
+    assert (made.__version__, made.version_tuple) == ("7.1+checkout", (7, 1, "checkout"))
 
 
 def test_a_checkout_that_was_built_keeps_its_own(checkouts: Path) -> None:

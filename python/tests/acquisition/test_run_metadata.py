@@ -77,3 +77,31 @@ def test_a_run_of_a_terminal_names_its_desktop_and_one_of_the_queue_does_not(tmp
     starts: list[dict[str, Any]] = []
     engine(count([det]), {"start": lambda _, document: starts.append(document)})
     assert starts[0].get("desktop", "") == desktop
+
+
+def test_what_a_checkout_takes_the_place_of_takes_no_part_in_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "dls_seven-7.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: dls-seven\nVersion: 7.1\n", encoding="utf-8")
+    (about / "top_level.txt").write_text("seven_eight", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = {f"BLUEFLEET_{name}": str(tmp_path) for name in ("FLEET_FILE", "DEVICES_FILE", "SPOOL_DIR")}
+    site: dict[str, Any] = {
+        "schema_version": 1,
+        "site": "lab",
+        "hosts": {},
+        "registry": None,
+        "images": {},
+        "nodes": [],
+    }
+    site["acquisition"] = {"packages": ["dls.seven==7.1"]}
+    versions: list[dict[str, str]] = []
+    for checkouts in ("{}", '{"seven-eight": "checkout ~/seven at 1a2b"}'):
+        settings = Settings.from_environment(files | {"BLUEFLEET_CHECKOUTS": checkouts})
+        versions.append(dict(run_metadata(settings, Site.model_validate(site)))["versions"])
+    installed, checked_out = versions
+    assert installed["dls.seven"] == "7.1"
+    assert checked_out.keys() - installed.keys() == {"seven-eight"}
+    assert installed.keys() - checked_out.keys() == {"dls.seven"}

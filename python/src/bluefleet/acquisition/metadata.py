@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, cast
 
+from bluefleet.acquisition.checkout_versions import distributions_of
 from bluefleet.acquisition.redis_client import redis_client
 from bluefleet.acquisition.run_metadata import RunMetadata
 from bluefleet.acquisition.settings import Settings
@@ -59,8 +60,18 @@ def run_metadata(settings: Settings, site: Site) -> RunMetadata:
     """``RE.md`` of this process, with what it knows of itself."""
     own: dict[str, Any] = {
         "site": site.site,
-        "versions": versions(site.acquisition.packages) | dict(settings.checkouts),
+        "versions": _with_checkouts(versions(site.acquisition.packages), settings.checkouts),
     }
     if settings.desktop:
         own["desktop"] = settings.desktop
     return RunMetadata(persistent_metadata(settings, site.site), own)
+
+
+def _with_checkouts(installed: Mapping[str, str], checkouts: Mapping[str, str]) -> dict[str, str]:
+    """What a checkout takes the place of does not take part in a run, however its distribution is called."""
+    replaced = {_normal(name) for checkout in checkouts for name in distributions_of(checkout)}
+    return {name: told for name, told in installed.items() if _normal(name) not in replaced} | dict(checkouts)
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()

@@ -36,8 +36,8 @@ class Settings:
     :param redis_ca_file: certificates to verify Redis' with (``BLUEFLEET_REDIS_CA_FILE``; without it no TLS)
     :param writer: name of this RunEngine's spool file (``BLUEFLEET_WRITER``)
     :param desktop: the desktop that this terminal runs on (``BLUEFLEET_DESKTOP``; the queue's worker has none)
-    :param checkouts: what a developer runs instead of the image's packages, by distribution: a path and its commit
-        (``BLUEFLEET_CHECKOUTS``, a JSON object)
+    :param checkouts: what a developer runs instead of the image's packages, each by its name with ``-`` for ``_``: a path
+        and its commit (``BLUEFLEET_CHECKOUTS``, a JSON object)
     :param screen: who watches (``BLUEFLEET_SCREEN``): ``log`` is nobody, a line an event; ``text`` a person at a
         terminal, ``windows`` one with a display
     """

@@ -1,8 +1,8 @@
 """The document path's figures, on a stack of its own: real Kafka, Mongo and Tiled, beside what else is in use.
 
-``python benchmarks/documents.py`` needs a container engine and the site's images; ``--small`` takes a twentieth of the
-documents, to see that it works. It prints a table, and removes what it started; ``--keep`` writes the table to
-docs/reference/performance.md.
+``python benchmarks/documents.py`` needs a container engine, and builds those of this tree's images that are not there;
+``--small`` takes a twentieth of the documents, to see that it works. It prints a table, and removes what it started;
+``--keep`` writes the table to docs/reference/performance.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python" / "tests"), str(ROOT / "python" / "tests" / "integration")]
 
 import httpx  # noqa: E402 - see above
-from document_stack import API_KEY, IMAGES, SOURCE, Stack, docker, make_network, start, wait_for  # noqa: E402 - see above
+from document_stack import (  # noqa: E402 - see above
+    API_KEY,
+    SOURCE,
+    Stack,
+    docker,
+    images_of_this_tree,
+    make_network,
+    start,
+    wait_for,
+)
 from event_model import compose_run  # noqa: E402 - see above
 
 from bluefleet.documents import Publisher, Spool  # noqa: E402 - see above
@@ -71,15 +80,12 @@ def run_of(events: int) -> Documents:
 @contextmanager
 def path() -> Iterator[Stack]:
     """The document path, up; removed at the end."""
-    tags = {image: docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"bluefleet/{image}") for image in IMAGES}
-    missing = [image for image, lines in tags.items() if not lines]
-    if missing:
-        sys.exit(f"there are no images {', '.join(missing)} on this engine: run `make images`")
+    images = images_of_this_tree()
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(f"bluefleet-bench-{uuid.uuid4().hex[:8]}", Path(folder))
         make_network(stack.name)
         try:
-            start(stack, {image: lines.splitlines()[0] for image, lines in tags.items()})
+            start(stack, images)
             yield stack
         finally:
             if stack.started:

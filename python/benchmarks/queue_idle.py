@@ -1,8 +1,9 @@
 """How long the queue is idle between two plans, beside a bare queueserver in the same run.
 
-``python benchmarks/queue_idle.py`` needs a container engine and the site's images. Each queue is a container of the project's
-image with a Redis of its own: one with this project's start-up, publisher and spool, one with queueserver's own start
-and a RunEngine that does nothing else. ``--keep`` writes the figure to docs/reference/performance.md.
+``python benchmarks/queue_idle.py`` needs a container engine, and builds those of this tree's images that are not there.
+Each queue is a container of the project's image with a Redis of its own: one with this project's start-up, publisher
+and spool, one with queueserver's own start and a RunEngine that does nothing else. ``--keep`` writes the figure to
+docs/reference/performance.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python" / "tests"), str(ROOT / "python" / "tests" / "integration")]
 
-from document_stack import SOURCE, docker, listens, wait_for  # noqa: E402 - see above
+from document_stack import SOURCE, docker, images_of_this_tree, listens, wait_for  # noqa: E402 - see above
 
 from bluefleet.model import device_database  # noqa: E402 - see above
 from bluefleet.site_file import load_site  # noqa: E402 - see above
@@ -84,20 +85,13 @@ def idle(image: str, redis: str, command: tuple[str, ...], folder: Path) -> floa
     return statistics.median(json.loads(seen.splitlines()[-1]))
 
 
-def newest(image: str) -> str:
-    """That one of the project's images, on this engine."""
-    found = docker("images", "--format", "{{.Repository}}:{{.Tag}}", f"bluefleet/{image}").splitlines()
-    if not found:
-        sys.exit(f"there is no image {image} on this engine: run `make images`")
-    return found[0]
-
-
 def main() -> None:
     """Measure both, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help=f"write the figure into {PAGE.relative_to(ROOT)}")
     chosen = parser.parse_args()
-    image, redis = newest("bluesky"), newest("redis")
+    images = images_of_this_tree()
+    image, redis = images["bluesky"], images["redis"]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "fleet.yml"
         file.write_text(yaml.safe_dump(SITE), encoding="utf-8")

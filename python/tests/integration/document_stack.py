@@ -203,14 +203,19 @@ def answers(url: str) -> Callable[[], bool]:
     return ask
 
 
-@pytest.fixture(scope="session")
-def images() -> dict[str, str]:
-    """This tree's images on this engine, by name; built if they are not there yet."""
+def images_of_this_tree() -> dict[str, str]:
+    """Those on this engine, by name; built if they are not there yet. Another tree's may be there as well, and newer."""
     command = [".venv/bin/ansible-playbook", "playbooks/build_images.yml", "-e", "build_images_wait=true"]
     told = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
     found = {name: f"bluefleet/{name}:{tag}" for name, tag in re.findall(r"bluefleet/([a-z-]+):([0-9a-f]{12})", told)}
     assert found.keys() >= set(IMAGES), told
     return found
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, str]:
+    """This tree's."""
+    return images_of_this_tree()
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ public final class DurableMongo extends H2Backend {
 
   @Override
   public Document handleCommand(Channel channel, String database, String command, Document query) {
-    if (READING.contains(command.toLowerCase(Locale.ROOT))) {
+    if (reads(command.toLowerCase(Locale.ROOT), query)) {
       return super.handleCommand(channel, database, command, query);
     }
     Document answer;
@@ -115,6 +115,18 @@ public final class DurableMongo extends H2Backend {
       end(failure);
     }
     return answer;
+  }
+
+  /**
+   * Whether a command changes nothing. A reader's aggregate goes through a whole collection: every commit, and so every write,
+   * would wait for its end. One in which a stage that stores is named, wherever, is taken for one that does.
+   */
+  private static boolean reads(String command, Document query) {
+    if (!command.equals("aggregate")) {
+      return READING.contains(command);
+    }
+    String pipeline = String.valueOf(query.get("pipeline"));
+    return !pipeline.contains("$out") && !pipeline.contains("$merge");
   }
 
   private void alone(Runnable work) {

@@ -20,8 +20,8 @@ SILENCE = 1.5
 ANSWER = 15.0
 # A document that waits longer than this on its way is not on its way.
 DELIVERY = 20.0
-# What its engine starts again has this long for its health check to be content.
-RECOVERY = 30.0
+# What its engine had to start again counts as well a minute later, if nothing checks its health.
+RECOVERY = 75.0
 
 
 class NotLookedAt(Exception):

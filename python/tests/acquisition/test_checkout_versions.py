@@ -66,10 +66,10 @@ def test_the_version_is_that_of_what_it_takes_the_place_of(checkouts: Path) -> N
 
 
 def test_the_distribution_may_have_another_name_than_its_package(checkouts: Path) -> None:
-    package(checkouts, "seven", "from ._version import __version__, version_tuple")
-    installed(checkouts, "dls-seven", "7.1", "seven")
-    provide_versions(["seven"])
-    made = importlib.import_module("seven")
+    package(checkouts, "eleven", "from ._version import __version__, version_tuple")
+    installed(checkouts, "dls-eleven", "7.1", "eleven")
+    provide_versions(["eleven"])
+    made = importlib.import_module("eleven")
     assert (made.__version__, made.version_tuple) == ("7.1+checkout", (7, 1, "checkout"))
 
 
@@ -82,6 +82,6 @@ def test_a_checkout_that_was_built_keeps_its_own(checkouts: Path) -> None:
 
 def test_what_is_no_checkout_goes_without(checkouts: Path) -> None:
     package(checkouts, "ten", "from ._version import version")
-    provide_versions(["seven"])
+    provide_versions(["eleven"])
     with pytest.raises(ModuleNotFoundError, match=r"ten\._version"):
         importlib.import_module("ten")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from lab_door import assert_all_is_well, bluefleet, on, shell
 
-pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.minutes, pytest.mark.faults, pytest.mark.timeout(300)]
 
 DEAD, HEIR, MOVED = "node1", "node2", "simple"
 # On the other node the port that it has is taken.

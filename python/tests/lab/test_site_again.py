@@ -48,6 +48,7 @@ def changed_by_hand() -> Iterator[str]:
 
 
 @pytest.mark.faults
+@pytest.mark.minutes
 def test_the_drift_report_tells_what_was_changed_by_hand_and_mends_nothing(
     tmp_path: Path, changed_by_hand: str
 ) -> None:

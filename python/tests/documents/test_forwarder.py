@@ -142,6 +142,18 @@ def make_open_run(folder: Path, writer: str) -> None:
         spool.append("run", "start", codec.encode("start", {"uid": "run"}), scan_id=1)
 
 
+def test_a_new_spool_is_no_trouble_until_its_documents_have_waited_for_a_lane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ForwarderSettings(spool_dir=tmp_path, kafka_bootstrap="127.0.0.1:9")
+    resting = Forwarder(settings.model_copy(update={"status_port": 0}))
+    make_open_run(tmp_path, "worker")
+    assert resting.status()["writers"]["worker"]["trouble"] == ""
+    monkeypatch.setattr("bluefleet.documents.forwarder.LANE_WITHIN", 0.0)
+    assert "worker: no lane yet" in resting.status()["problems"]
+    resting.status_server._server.server_close()
+
+
 @pytest.mark.parametrize("content", [None, b"\x80", b'{"since": "long ago"}'], ids=["folder", "no text", "no time"])
 def test_a_lock_file_that_is_none_holds_no_other_spool_up(
     tmp_path: Path, forwarder: Forwarder, content: bytes | None

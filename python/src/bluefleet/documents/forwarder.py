@@ -45,6 +45,8 @@ from bluefleet.documents.until_told import log_at, run_until_told
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
+#: A spool that is new is seen at the next look; when documents wait longer than this in it (s), something is wrong.
+LANE_WITHIN = 10.0
 PRUNE_EVERY = 60.0
 PRUNE_AT_ONCE = 500
 #: Above this share of the limit delivered documents go before their time: acquisition comes first.
@@ -247,13 +249,13 @@ class Forwarder:
             "open_runs": open_runs,
             "bytes": usage.bytes,
             "limit_bytes": usage.limit,
-            "trouble": _trouble(lane),
+            "trouble": _trouble(lane, waiting.oldest_age),
         }
 
 
-def _trouble(lane: Lane | None) -> str:
+def _trouble(lane: Lane | None, oldest_age: float) -> str:
     if lane is None:
-        return "no lane yet"
+        return "no lane yet" if oldest_age > LANE_WITHIN else ""
     return lane.trouble if lane.is_alive() else "its lane ended where it should not (the log says how)"
 
 

@@ -164,7 +164,7 @@ def test_site_prints_one_json_object_and_nothing_else(laboratory):
     assert set(site) == {"schema_version", "site", "hosts", "edge", "fleet", "tiled", "jupyter", "kafka"}
     assert set(site["edge"]) == {"url", "ca_file", "queue_api_key_file"}
     assert set(site["fleet"]) == {"url", "token_file"}
-    assert set(site["tiled"]) == {"url", "api_key_file"}
+    assert set(site["tiled"]) == {"url", "reader_key_file", "api_key_file"}
     assert set(site["jupyter"]) == {"url", "password_file"}
     assert set(site["kafka"]) == {"bootstrap", "ca_file", "username", "password_file", "topic"}
 

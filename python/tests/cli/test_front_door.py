@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 def door(folder: Path) -> FrontDoor:
     ca_file, queue_key, tiled_key = (folder / name for name in FILES)
     edge = SimpleNamespace(url="https://edge", ca_file=ca_file, queue_api_key_file=queue_key)
-    tiled = SimpleNamespace(url="https://data/tiled", api_key_file=tiled_key)
+    tiled = SimpleNamespace(url="https://data/tiled", reader_key_file=tiled_key)
     return FrontDoor(cast("Any", None), cast("Any", None), cast("Any", edge), cast("Any", tiled), folder)
 
 

@@ -16,6 +16,8 @@ DEVICE = "one_more"
 ENTRY = f'      - {{name: {DEVICE}, class: bluefleet.devices.ReadOnlySignal, prefix: "simple:B"}}\n'
 # The figure is 30 s on two idle cores (make bench); what takes longer than this waits for something.
 LIMIT = 60.0
+# What a terminal loads its devices from.
+DECLARED = "cat /etc/bluefleet/desktop/people/*/fleet.yml"
 
 
 @pytest.fixture
@@ -54,11 +56,12 @@ def test_a_device_joins_the_queue_quickly_and_leaves_it_and_no_container_restart
     added = Converge(tmp_path / "stages.json", "--tags", "fleet", inventory=inventory).finish().well()
     assert DEVICE in queue.devices()
     took = time.monotonic() - begin
-    assert added.changed() == {"manager": 2}, "the site file, and what apply did"
+    assert added.changed() == {"manager": 2, "data": 1}, "the site file, and what apply did; people's terminals"
+    assert DEVICE in on("data", DECLARED)
     assert DEVICE in bluefleet("devices", "list").stdout
 
     removed = Converge(tmp_path / "stages.json", "--tags", "fleet").finish().well()
     assert DEVICE not in queue.devices()
-    assert removed.changed() == {"manager": 2}
+    assert removed.changed() == {"manager": 2, "data": 1}
     assert containers() == before
     assert took < LIMIT

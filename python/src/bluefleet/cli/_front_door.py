@@ -52,7 +52,7 @@ class FrontDoor:
 
         with (
             client(self.edge.url, self.edge.queue_api_key_file) as to_edge,
-            client(self.tiled.url.removesuffix("/tiled"), self.tiled.api_key_file) as to_tiled,
+            client(self.tiled.url.removesuffix("/tiled"), self.tiled.reader_key_file) as to_tiled,
         ):
             yield to_edge, to_tiled
 

@@ -115,7 +115,7 @@ def _what_next(result: "ScanResult", door: FrontDoor) -> list[str]:
     return [
         f"Begin   {edge.url}/   in a browser: all that the site has, and where its credentials are",
         f"Queue   {edge.url}/api   key in {edge.queue_api_key_file}",
-        f"Runs    {tiled.url}   key in {tiled.api_key_file}",
+        f"Runs    {tiled.url}   key in {tiled.reader_key_file}",
         f"Trust   {edge.ca_file}",
         f"Ask     {curl.format(key=edge.queue_api_key_file)} {edge.url}/api/devices/allowed",
         "",

@@ -37,7 +37,11 @@ def _lines(addresses: "SiteAddresses") -> list[str]:
     if addresses.fleet:
         lines += [f"Fleet API  {addresses.fleet.url}", f"  token     {addresses.fleet.token_file}"]
     if addresses.tiled:
-        lines += [f"Tiled      {addresses.tiled.url}", f"  key       {addresses.tiled.api_key_file}"]
+        lines += [
+            f"Tiled      {addresses.tiled.url}",
+            f"  to read   {addresses.tiled.reader_key_file}",
+            f"  to write  {addresses.tiled.api_key_file}",
+        ]
     if addresses.jupyter:
         lines += [f"Jupyter    {addresses.jupyter.url}", f"  password  {addresses.jupyter.password_file}"]
     if addresses.kafka:

@@ -294,7 +294,7 @@ def _of_server(name: str, address: str, port: int, seconds: float) -> Check | No
 
 def _until(where: str, end: datetime) -> Check:
     left = end - datetime.now(UTC)
-    renew = "`ansible-playbook playbooks/rotate_certificates.yml` renews it"
+    renew = "`site.yml` renews what is near its end"
     if left <= timedelta():
         return _failed("certificate", where, f"ended on {end:%Y-%m-%d}", renew)
     what = f"ends on {end:%Y-%m-%d}, in {left.days} days"

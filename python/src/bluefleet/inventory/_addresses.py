@@ -28,7 +28,8 @@ class Tiled(BaseModel):
     """The data service."""
 
     url: str = Field(description="Base of Tiled's API; the same authority as the edge's")
-    api_key_file: Path = Field(description="File with the API key")
+    reader_key_file: Path = Field(description="File with the key that reads")
+    api_key_file: Path = Field(description="File with the key that may also write and remove")
 
 
 class Jupyter(BaseModel):
@@ -104,7 +105,8 @@ def _tiled(site: Site, secrets: Path) -> Tiled | None:
     pod = site.pods.data
     if pod is None:
         return None
-    return Tiled(url=f"https://{pod.address}/tiled", api_key_file=secrets / "tiled_api_key")
+    url = f"https://{pod.address}/tiled"
+    return Tiled(url=url, reader_key_file=secrets / "tiled_reader_key", api_key_file=secrets / "tiled_api_key")
 
 
 def _jupyter(site: Site, secrets: Path) -> Jupyter | None:

@@ -15,6 +15,10 @@ from bluefleet.first_scan.errors import StageFailed
 POLL = 0.5
 # What the HTTP server says may be half a second old, and then still be the idleness from before.
 STALE = 1.0
+# How long a question that changes nothing is asked again (s) where it could not be answered in time: a machine that opens
+# an environment for the first time has much else to do. The HTTP server says 408 when the manager is late, the edge 502 to 504.
+PATIENCE = 30.0
+LATE = (408, 502, 503, 504)
 # A key in our items' metadata, so that what an earlier, failed first scan left in the queue is recognised.
 MARK = "first_scan"
 
@@ -241,12 +245,11 @@ class Queue:
         return {"item_type": "plan", **plan, "meta": self._meta}
 
     def _ask(self, verb: str, path: str, *, stage: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            answer = self._client.request(verb, f"/api/{path}", json=body)
-        except httpx.HTTPError as error:
-            raise self._failed(
-                f"{self._client.base_url}: {error or type(error).__name__}", stage, service="edge http-server"
-            ) from error
+        answer = self._answer(verb, path, stage, body)
+        end = time.monotonic() + PATIENCE
+        while verb == "GET" and answer.status_code in LATE and time.monotonic() < end:
+            time.sleep(POLL)
+            answer = self._answer(verb, path, stage, body)
         if not answer.is_success:
             what = f"{path} answered {answer.status_code}: {answer.text[:200]}"
             raise self._failed(what, stage, service="http-server")
@@ -258,6 +261,14 @@ class Queue:
         if content.get("success") is False:
             raise self._failed(f"{path} was refused: {content.get('msg')}", stage)
         return content
+
+    def _answer(self, verb: str, path: str, stage: str, body: Mapping[str, Any] | None) -> httpx.Response:
+        try:
+            return self._client.request(verb, f"/api/{path}", json=body)
+        except httpx.HTTPError as error:
+            raise self._failed(
+                f"{self._client.base_url}: {error or type(error).__name__}", stage, service="edge http-server"
+            ) from error
 
     def _failed(self, what: str, stage: str, service: str = "re-manager") -> StageFailed:
         return StageFailed(what, stage=stage, host=self._host, pod="acquisition", service=service)

@@ -19,6 +19,14 @@ def test_the_page_shows_the_file_as_it_is(file: str) -> None:
     assert f"\n{(PACKAGE / file).read_text(encoding='utf-8')}```" in PAGE
 
 
+def test_the_page_tries_it_with_the_versions_of_the_image() -> None:
+    lock = (ROOT / "python" / "locks" / "bluesky.txt").read_text(encoding="utf-8")
+    pinned = re.search(r"pip install -e \S+ bluesky==(\S+) \"ophyd-async\[ca\]==(\S+)\"", PAGE)
+    assert pinned is not None
+    assert f"\nbluesky=={pinned[1]} " in lock
+    assert f"\nophyd-async=={pinned[2]} " in lock
+
+
 @pytest.mark.slow
 def test_the_plan_is_tried_without_hardware_as_the_page_says() -> None:
     tried = re.search(r"```python\n(from beamline7\.devices.*?)```", PAGE, re.DOTALL)

@@ -7,6 +7,9 @@ import yaml
 SOURCE = "roles/_site/vars/main.yml"
 _LISTS = yaml.safe_load((Path(__file__).resolve().parents[2] / SOURCE).read_text(encoding="utf-8"))
 
+# Who may use the hardware ports of instances.
+_OF_HARDWARE = "acquisition, desktops, `epics_clients`, `firewall_epics_networks`"
+
 
 def ports() -> str:
     """What answers from another host, as a page."""
@@ -18,12 +21,19 @@ def ports() -> str:
         [
             "# Ports",
             "",
-            f"Generated from `{SOURCE}`. What answers from another host; nothing else does.",
+            f"Generated from `{SOURCE}`. What the firewall of a host opens to other hosts; all else is closed.",
+            "Names in place of a port or a group are variables: `firewall_…` of [role firewall](../../roles/firewall/README.md), the others of an instance.",
             "",
             "| port | on hosts of group | from hosts of group | what it is |",
             "| --- | --- | --- | --- |",
             *rows,
-            "| `channel_access_port` | nodes | acquisition, desktops, `epics_clients` | Channel Access of an instance, TCP and UDP |",
+            f"| `channel_access_port` | nodes | {_OF_HARDWARE} | Channel Access of an instance, TCP and UDP |",
+            f"| `ports` | nodes | {_OF_HARDWARE} | Further ports of an instance |",
+            "| `actor.port` | nodes | manager | Actor of an instance |",
+            "| `firewall_extra_ports` | those that declare it | `clients` of each, any unless said | Whatever else the site has there |",
+            "",
+            "Every host answers pings. Where Ansible logs in at another port (`ansible_port`), SSH is open there, too. `firewall_ssh_networks` keeps SSH to those networks and,",
+            "on nodes, the manager. What comes in at a card of `firewall_hardware_interfaces` is let in, whatever it is.",
             "",
         ]
     )

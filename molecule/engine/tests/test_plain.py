@@ -25,11 +25,18 @@ def test_daemon_json_has_the_documented_keys(host: Host) -> None:
 
 
 def test_the_unit_names_no_sockets(host: Host) -> None:
-    lines = host.file("/etc/systemd/system/docker.service.d/docker.conf").content_string.splitlines()
+    lines = host.file("/etc/systemd/system/docker.service.d/zz-bluefleet.conf").content_string.splitlines()
     starts = [line for line in lines if line.startswith("ExecStart=")]
     assert starts[0] == "ExecStart="
     assert len(starts) == 2
     assert "-H" not in starts[1].split()
+
+
+def test_the_unit_is_the_sites_whatever_else_was_said_of_it(host: Host) -> None:
+    names = host.file("/etc/systemd/system/docker.service.d").listdir()
+    assert sorted(names) == ["override.conf", "zz-bluefleet.conf"]
+    started = host.check_output("systemctl show docker.service --property ExecStart")
+    assert "-H" not in started.split()
 
 
 def test_an_insecure_registry_has_no_certificate_here(host: Host) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 from typing import Any
 
 import pytest
@@ -19,8 +20,12 @@ HOSTS = {"manager": {}, "node1": {"ansible_host": "127.0.0.1"}}
 class Engine(BaseHTTPRequestHandler):
     """Answers a ping, as an engine does."""
 
+    def address_string(self) -> str:
+        return "module"
+
     def do_GET(self) -> None:
         self.send_response(200)
+        self.send_header("Api-Version", "1.43")
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"OK")
@@ -99,3 +104,14 @@ def test_an_engine_that_trusts_the_site_ca_too_is_found(prove: Callable[..., dic
     answer = prove("engine", "site")
     assert answer["failed"]
     assert "answers a certificate of the site CA" in answer["msg"]
+
+
+@pytest.mark.parametrize(("least", "wrong"), [("", False), ("1.43", False), ("1.44", True)])
+def test_an_engine_too_old_for_a_pod_is_found(tmp_path: Path, least: str, wrong: bool) -> None:
+    with ThreadingUnixStreamServer(str(tmp_path / "docker.sock"), Engine) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        arguments = {"socket": server.server_address, "least_api": least}
+        answer = call_module("docker_engine/library/engine_probe.py", arguments)
+        server.shutdown()
+    assert answer.get("failed", False) == wrong
+    assert not wrong or "has API 1.43, and pods need 1.44" in answer["msg"]

@@ -28,6 +28,8 @@ HOSTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "debian-12": ("Debian", "12.11", {}),
     "debian-12-with-a-pod": ("Debian", "12.11", DOCKER),
     "debian-13": ("Debian", "13.1", {}),
+    # Without a source: the host had it before.
+    "debian-13-that-keeps-its-engine": ("Debian", "13.1", {"docker_engine_packages": DOCKER["docker_engine_packages"]}),
     "ubuntu-24.04": ("Ubuntu", "24.04", {}),
 }
 

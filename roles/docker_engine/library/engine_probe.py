@@ -19,6 +19,10 @@ options:
   socket:
     description: Unix socket of an engine on this host that must answer.
     type: path
+  least_api:
+    description: Version of the API that the engine on I(socket) must have. Empty means any.
+    type: str
+    default: ""
   endpoints:
     description:
       - Engines, each with C(node), C(address), C(port) and C(transport) (C(tls), C(ssh), C(plain), or C(closed) for a
@@ -72,6 +76,21 @@ def _ping(connection):
         return answer.status == 200 and answer.read() == b"OK"
     finally:
         connection.close()
+
+
+def _prove_api(path, least, proven):
+    connection = _UnixConnection(path, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", "/_ping")
+        has = connection.getresponse().headers.get("Api-Version", "0")
+    finally:
+        connection.close()
+    if [int(part) for part in has.split(".")] < [int(part) for part in least.split(".")]:
+        raise Fault(
+            f"engine on {path} has API {has}, and pods need {least} (engine 25): upgrade its packages, or name newer ones in "
+            "docker_engine_apt_source and docker_engine_packages"
+        )
+    proven.append(f"engine on {path} has API {has}")
 
 
 def _wait(question, deadline, fault):
@@ -201,6 +220,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "socket": {"type": "path"},
+            "least_api": {"type": "str", "default": ""},
             "endpoints": {"type": "list", "elements": "dict", "options": endpoint, "default": []},
             "client": {"type": "path"},
             "stranger": {"type": "path"},
@@ -219,6 +239,8 @@ def main() -> None:
                 f"engine does not answer on {path}",
             )
             proven.append(f"engine answers on {path}")
+            if parameters["least_api"]:
+                _prove_api(path, parameters["least_api"], proven)
         for item in parameters["endpoints"]:
             _PROOFS[item["transport"]](item, parameters, proven)
     except (Fault, OSError, subprocess.TimeoutExpired) as error:

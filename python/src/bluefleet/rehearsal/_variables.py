@@ -56,6 +56,7 @@ LEFT: dict[str, str] = {
     "desktop_packages": "virtual hosts reach no package source",
     "docker_engine_daemon_options": _ENGINE,
     "docker_engine_insecure_registries": _ENGINE,
+    "docker_engine_stop_containers": _ENGINE,
     "docker_engine_packages": _ENGINE,
     "docker_engine_apt_source": _ENGINE,
     "docker_engine_program": _ENGINE,

@@ -52,7 +52,12 @@ def queue(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
     stack = Stack(f"bluefleet-test-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("queue"))
     etc = stack.folder / "etc"
     etc.mkdir()
-    texts = {"fleet.yml": yaml.safe_dump(FLEET), "devices.json": declared("one"), "password": "aredispassword", "key": KEY}
+    texts = {
+        "fleet.yml": yaml.safe_dump(FLEET),
+        "devices.json": declared("one"),
+        "password": "aredispassword",
+        "key": KEY,
+    }
     for name, text in texts.items():
         (etc / name).write_text(text)
     worker = {
@@ -60,7 +65,10 @@ def queue(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
         "QUEUE_DIR": "/tmp", "CONNECTIONS_FILE": "/tmp/connections.json", "REDIS_ADDRESS": "redis:6379",
         "REDIS_PASSWORD_FILE": "/etc/test/password",
     }  # fmt: skip
-    server = {"QSERVER_ZMQ_CONTROL_ADDRESS": "tcp://re-manager:60615", "QSERVER_ZMQ_INFO_ADDRESS": "tcp://re-manager:60625"}
+    server = {
+        "QSERVER_ZMQ_CONTROL_ADDRESS": "tcp://re-manager:60615",
+        "QSERVER_ZMQ_INFO_ADDRESS": "tcp://re-manager:60625",
+    }
     server["BLUEFLEET_QUEUE_API_KEY_FILE"] = "/etc/test/key"
     volume = ("--user", "0:0", "--tmpfs", "/tmp/spool", "--volume", f"{etc}:/etc/test:ro")
     make_network(stack.name)

@@ -205,7 +205,9 @@ GUARDED = HOSTVARS | {
 }
 
 
-def test_what_knows_no_passwords_is_for_the_fleet_alone_and_only_the_manager_could_reach_it(firewall: ModuleType) -> None:
+def test_what_knows_no_passwords_is_for_the_fleet_alone_and_only_the_manager_could_reach_it(
+    firewall: ModuleType,
+) -> None:
     assert firewall.fleet_only("boss", GROUPS, GUARDED) == [
         {"name": "actor camera", "port": 19995, "targets": [("ip", ["10.0.0.21"]), ("ip6", ["fd00::21"])]},
         {"name": "engine of hall2", "port": 2375, "targets": [("ip", ["10.0.0.22"])]},

@@ -37,7 +37,9 @@ def addresses_of(name: str, what: str) -> list[str]:
         ) from error
     addresses = sorted({str(entry[4][0]) for entry in found})
     # Debian writes a machine's own name into its /etc/hosts, as 127.0.1.1. `localhost`, which builds images, is meant so.
-    loopback = name != "localhost" and [address for address in addresses if ipaddress.ip_address(address.partition("%")[0]).is_loopback]
+    loopback = name != "localhost" and [
+        address for address in addresses if ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    ]
     if loopback:
         raise AnsibleFilterError(
             f"{what} is {name!r}, which is {loopback[0]} on the control machine: packets of no other machine come from there; "

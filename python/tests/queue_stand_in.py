@@ -18,7 +18,7 @@ KEY = "a key for the queue"
 
 
 class QueueStandIn:
-    """`known` are the worker's devices; uploading a script makes `known` `declared`.
+    """`known` are the worker's devices; listing them again after a function was executed makes `known` `declared`.
 
     `item` is the plan that runs, `waiting` are those that wait.
     """
@@ -29,7 +29,7 @@ class QueueStandIn:
         self.waiting: list[dict[str, Any]] = []
         self.known: set[str] = set()
         self.declared: set[str] = set()
-        self.scripts: list[str] = []
+        self.functions: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate.with_suffix(".crt"), certificate.with_suffix(".key"))
@@ -53,8 +53,9 @@ class QueueStandIn:
                 "running_item_uid": "item-1" if busy else None,
                 "items_in_queue": len(self.waiting),
             }
-        if path == "/api/script/upload":
-            self.scripts.append(body["script"])
+        if path == "/api/function/execute":
+            self.functions.append(body["item"]["name"])
+        if path == "/api/environment/update" and self.functions:
             self.known = set(self.declared)
         return {
             "/api/devices/allowed": {"success": True, "devices_allowed": {name: {} for name in self.known}},
@@ -64,7 +65,8 @@ class QueueStandIn:
                 "running_item": {"item_uid": "item-1", **self.item} if self.item else {},
             },
             "/api/re/runs/active": {"success": True, "run_list": [{"uid": "run-1"}] if self.item else []},
-            "/api/script/upload": {"success": True, "task_uid": "task-1"},
+            "/api/function/execute": {"success": True, "task_uid": "task-1"},
+            "/api/environment/update": {"success": True, "task_uid": "task-2"},
             "/api/task/result": {"success": True, "status": "completed", "result": {"success": True, "msg": ""}},
         }[path]
 

@@ -45,7 +45,7 @@ def test_a_dry_run_names_what_would_be_loaded_and_loads_nothing(settings: Settin
         done = dry_run()
         assert done.exit_code == 0, done.stderr
         assert done.stderr == "would make the queue's worker load motor as soon as it is idle\n"
-    assert queue.scripts == []
+    assert queue.functions == []
     assert not settings.devices_file.exists()
     assert not settings.pending_file.exists()
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import urllib.request
 import uuid
+from asyncio import run
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,7 @@ from document_stack import (
     wait_for,
 )
 from jinja2 import Environment
-from redis import Redis
+from redis import Redis, asyncio
 from redis.exceptions import NoPermissionError
 
 from bluefleet.acquisition.adaptive.ends import FromRecommender, ToRecommender
@@ -232,3 +233,30 @@ def test_recommenders_see_nothing_of_redis_but_campaigns(site: Site) -> None:
         for forbidden in (lambda: client.get("qs_plan_queue"), lambda: client.keys("*"), client.flushall):
             with pytest.raises(NoPermissionError):
                 forbidden()
+
+
+@pytest.mark.parametrize("user", ["recommender", "terminal"])
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_who_shares_a_part_of_redis_cannot_stop_it_for_others(site: Site, user: str, protocol: int) -> None:
+    client = Redis(
+        host=site.stack.addresses["redis"],
+        username=user,
+        password=SECRETS[f"redis_{user}_password"],
+        protocol=protocol,
+        client_name="somebody",
+        socket_timeout=10,
+    )
+    with client:
+        assert client.ping()
+        for forbidden in (("PAUSE", 1, "ALL"), ("LIST",), ("KILL", "TYPE", "normal", "SKIPME", "yes"), ("UNPAUSE",)):
+            with pytest.raises(NoPermissionError):
+                client.execute_command("CLIENT", *forbidden)
+
+
+def test_a_client_that_works_in_a_loop_may_connect(site: Site) -> None:
+    async def asked() -> object:
+        address, password = site.stack.addresses["redis"], SECRETS["redis_terminal_password"]
+        async with asyncio.Redis(host=address, username="terminal", password=password, socket_timeout=10) as client:
+            return await client.get(f"{SITE}:metadata:none")
+
+    assert run(asked()) is None

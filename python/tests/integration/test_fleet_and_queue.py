@@ -182,9 +182,9 @@ def test_new_devices_join_an_idle_worker(
     queue.declared = {"axis"}
     site = make_site({"node1": [instance(word, AXIS)]}, **PODS)
     assert applied(site, settings).devices.state == "loaded"
-    assert queue.scripts == ["reload_devices(globals())\n"]
+    assert queue.functions == ["reload_devices"]
     assert not applied(site, settings).changed
-    assert len(queue.scripts) == 1
+    assert len(queue.functions) == 1
 
 
 def test_while_a_plan_runs_new_devices_are_pending_and_join_later(
@@ -197,7 +197,7 @@ def test_while_a_plan_runs_new_devices_are_pending_and_join_later(
     assert report.ok
     assert (report.devices.state, report.devices.pending) == ("pending", ["axis"])
     assert "count runs" in report.devices.detail
-    assert queue.scripts == []
+    assert queue.functions == []
     assert settings.pending_file.exists()
     assert [device.state for device in devices_report(site, settings, deadline=5).devices] == ["pending"]
 
@@ -233,7 +233,7 @@ def test_a_device_that_is_declared_otherwise_is_loaded_again(
     applied(make_site({"node1": [instance(word, AXIS)]}, **PODS), settings)
     moved = {**AXIS, "prefix": "z:"}
     applied(make_site({"node1": [instance(word, moved)]}, **PODS), settings)
-    assert len(queue.scripts) == 2
+    assert len(queue.functions) == 2
 
 
 def test_a_closed_environment_loads_them_when_it_opens(
@@ -244,7 +244,7 @@ def test_a_closed_environment_loads_them_when_it_opens(
     assert applied(site, settings).devices.state == "closed"
     queue.open, queue.known = True, {"axis"}
     assert not applied(site, settings).changed
-    assert queue.scripts == []
+    assert queue.functions == []
 
 
 def test_a_device_of_what_is_stopped_is_told_at_once(

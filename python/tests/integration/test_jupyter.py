@@ -88,7 +88,7 @@ def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPa
     try:
         stack.run("edge", images["nginx"], "nginx", "-c", "/etc/nginx/site/nginx.conf", options=(
             "--ip", address, "--volume", f"{folder / 'etc'}:/etc/nginx/site:ro",
-            "--volume", f"{folder / 'edge'}:/run/secrets:ro", "--tmpfs", "/tmp:mode=1777",
+            "--volume", f"{folder / 'edge'}:/run/secrets:ro", "--tmpfs", "/tmp:mode=1777,size=1m",
         ))  # fmt: skip
         docker("network", "connect", "--alias", "data", closed, f"{stack.name}-edge")
         container = f"{stack.name}-jupyter"

@@ -37,6 +37,15 @@ RUN = {
     "specs": [],
     "data_sources": [],
 }
+ARRAY = {"structure_family": "array", "metadata": {}, "specs": []}
+
+
+def shaped(numbers: int) -> dict[str, Any]:
+    """Where an array of so many numbers would be, and how it is."""
+    kind = {"endianness": "little", "kind": "f", "itemsize": 8, "dt_units": None}
+    structure = {"data_type": kind, "chunks": [[numbers]], "shape": [numbers], "dims": None, "resizable": False}
+    source = {"structure_family": "array", "structure": structure, "mimetype": "application/x-zarr"}
+    return {"data_sources": [source | {"parameters": {}, "assets": [], "management": "writable"}]}
 
 
 ASK = """
@@ -64,6 +73,13 @@ class Edge:
         trust = ssl.create_default_context(cafile=str(self.ca_file))
         with httpx.Client(verify=trust, trust_env=False, timeout=20) as client:
             return client.request(method, f"{self.url}/{path}", headers=headers, json=body)
+
+    def sent(self, method: str, path: str, key: str, content: bytes) -> int:
+        """The status of its answer to bytes."""
+        headers = {"Authorization": f"Apikey {key}", "Content-Type": "application/octet-stream"}
+        trust = ssl.create_default_context(cafile=str(self.ca_file))
+        with httpx.Client(verify=trust, trust_env=False, timeout=20) as client:
+            return client.request(method, f"{self.url}/{path}", headers=headers, content=content).status_code
 
 
 def rendered(name: str) -> str:
@@ -100,7 +116,7 @@ def edge(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
             "--host", "0.0.0.0", "--port", "8000",  # noqa: S104  (of its container)
         ))  # fmt: skip
         started.append(docker(
-            "run", "--detach", "--init", "--network", name, "--publish", "127.0.0.1::8443", "--tmpfs", "/tmp:mode=1777",
+            "run", "--detach", "--init", "--network", name, "--publish", "127.0.0.1::8443", "--tmpfs", "/tmp:mode=1777,size=1m",
             "--volume", f"{folder / 'nginx.conf'}:/nginx.conf:ro", "--volume", f"{folder / 'secrets'}:/run/secrets:ro",
             nginx, "nginx", "-c", "/nginx.conf",
         ))  # fmt: skip
@@ -167,6 +183,22 @@ def test_many_columns_are_asked_for_with_post(edge: Edge) -> None:
 @pytest.mark.parametrize("key", [READER.lower(), f"{READER}x", f"x{READER}"])
 def test_what_is_nearly_the_readers_key_is_nobodys(edge: Edge, key: str) -> None:
     assert edge.ask("GET", "api/v1/search/runs", key) == 401
+
+
+def test_a_stranger_fills_neither_the_edge_nor_what_is_behind_it(edge: Edge) -> None:
+    for method, path in (("POST", "metadata/runs"), ("POST", "table/full/runs/x"), ("PUT", "metadata/runs/one")):
+        assert edge.sent(method, f"api/v1/{path}", "nobodys", b"[" * 2_000_000) == 413
+    # Tiled refuses these itself, before it takes them.
+    assert edge.sent("PUT", "api/v1/table/full/runs/x", "nobodys", b" " * 2_000_000) in (401, 502)
+
+
+def test_a_large_array_is_written_through_the_edge_which_keeps_none_of_it(edge: Edge) -> None:
+    numbers = 500_000
+    assert edge.ask("POST", "api/v1/metadata/runs", KEY, {**ARRAY, "id": "large"} | shaped(numbers)) == 200
+    assert edge.sent("PUT", "api/v1/array/full/runs/large", KEY, bytes(8 * numbers)) == 200
+    read = edge.answer("GET", "api/v1/array/full/runs/large?format=application/octet-stream", READER)
+    assert (read.status_code, len(read.content)) == (200, 8 * numbers)
+    assert edge.sent("PUT", "api/v1/array/full/runs/large", READER, bytes(8 * numbers)) == 403
 
 
 def test_a_tiled_that_is_away_is_told_soon(images: dict[str, str]) -> None:

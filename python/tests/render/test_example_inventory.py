@@ -155,6 +155,19 @@ def test_the_recommender_understands_its_environment_and_has_one_secret(rendered
     assert [volume.split(":")[1] for volume in service["volumes"]] == ["/run/secrets"]
 
 
+def test_no_engine_makes_the_folder_of_frames_when_its_file_system_is_not_there_yet(rendered: Path) -> None:
+    (frames,) = json.loads((rendered / "data.services").read_text())["tiled"]["volumes"][2:]
+    assert (frames["source"], frames["target"]) == ("/data/camera", "/data/camera")
+    assert (frames["bind"], frames["read_only"]) == ({"create_host_path": False}, True)
+
+
+@pytest.mark.parametrize("pod", ["acquisition", "data"])
+def test_what_strangers_can_make_an_edge_keep_is_limited(rendered: Path, pod: str) -> None:
+    edge = json.loads((rendered / f"{pod}.services").read_text())["edge"]
+    assert edge["tmpfs"] == ["/tmp:mode=1777,size=64m"]
+    assert edge["mem_limit"]
+
+
 def test_notebooks_are_beside_the_edge_alone_and_are_told_where_tiled_is(rendered: Path) -> None:
     services = json.loads((rendered / "data.services").read_text())
     jupyter, edge = services.pop("jupyter"), services.pop("edge")

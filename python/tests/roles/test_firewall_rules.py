@@ -1,9 +1,11 @@
 """What the firewall opens on each host, from the port table and the declared instances."""
 
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
@@ -182,7 +184,66 @@ def test_a_name_that_cannot_be_resolved_is_refused_with_the_host_and_the_remedy(
         firewall.firewall_rules(SITE_PORTS, "hall1", GROUPS, hostvars, NOTHING)
 
 
+@pytest.mark.parametrize("found", ["127.0.1.1", "::1"])
+def test_a_name_that_is_the_control_machines_own_is_refused(
+    firewall: ModuleType, monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    monkeypatch.setattr(firewall.socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (found, 0))])
+    with pytest.raises(AnsibleFilterError, match=rf"host boss is 'boss', which is {found} .*write its address"):
+        firewall.firewall_rules(SITE_PORTS, "hall1", GROUPS, HOSTVARS | {"boss": {}}, NOTHING)
+    # Who builds images there is meant so.
+    assert firewall.addresses_of("localhost", "the image builder") == [found]
+
+
+GUARDED = HOSTVARS | {
+    "hall1": {
+        "ansible_host": "10.0.0.21",
+        "firewall_extra_addresses": ["fd00::21"],
+        "node_instances": [{"name": "axis"}, {"name": "camera", "actor": {"port": 19995}}],
+    },
+    "hall2": {"ansible_host": "10.0.0.22", "docker_engine_transport": "plain"},
+}
+
+
+def test_what_knows_no_passwords_is_for_the_fleet_alone_and_only_the_manager_could_reach_it(
+    firewall: ModuleType,
+) -> None:
+    assert firewall.fleet_only("boss", GROUPS, GUARDED) == [
+        {"name": "actor camera", "port": 19995, "targets": [("ip", ["10.0.0.21"]), ("ip6", ["fd00::21"])]},
+        {"name": "engine of hall2", "port": 2375, "targets": [("ip", ["10.0.0.22"])]},
+    ]
+    assert firewall.fleet_only("store", GROUPS, GUARDED) == []
+    assert firewall.fleet_only("boss", GROUPS, HOSTVARS) == []
+
+
+def test_actors_of_a_manager_that_is_a_node_are_guarded_on_loopback_too(firewall: ModuleType) -> None:
+    groups, alone = GROUPS | {"nodes": ["boss"]}, {"boss": GUARDED["hall1"]}
+    (camera,) = firewall.fleet_only("boss", groups, alone)
+    assert camera["targets"] == [("ip", ["10.0.0.21", "127.0.0.0/8"]), ("ip6", ["::1", "fd00::21"])]
+
+
+def test_neither_people_nor_containers_of_the_manager_go_where_the_fleet_goes(firewall: ModuleType) -> None:
+    rules = rendered(firewall.fleet_only("boss", GROUPS, GUARDED))
+    (output,) = re.findall(r"chain output \{(.*?)\n    \}", rules, re.DOTALL)
+    (forward,) = re.findall(r"chain forward \{(.*?)\n    \}", rules, re.DOTALL)
+    # Before what lets people and containers go anywhere.
+    assert re.search(r"skuid != \{ 0, 64100 \} jump fleet_only.*ct status dnat accept", output, re.DOTALL)
+    assert re.search(r'iifname "bf-\*" jump fleet_only.*iifname "bf-\*" accept', forward, re.DOTALL)
+    assert "ct original ip daddr { 10.0.0.21 } meta l4proto tcp ct original proto-dst 19995 jump refuse" in rules
+    assert "fleet_only" not in rendered([])
+
+
+def rendered(guarded: list[dict[str, Any]]) -> str:
+    """The rules of a host."""
+    template = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE.read_text())  # noqa: S701
+    return template.render(
+        firewall_internal_interfaces=INTERNAL, firewall_hardware_interfaces=[], _firewall_rules=[],
+        _firewall_fleet_only=guarded, site_uids=yaml.safe_load(VARS.read_text())["site_uids"],
+    )  # fmt: skip
+
+
 UPLINK = [{"dst": "default", "gateway": "10.0.0.1", "dev": "br-lan"}]
+TEMPLATE = Path(__file__).resolve().parents[3] / "roles" / "firewall" / "templates" / "firewall.nft.j2"
 DEFAULTS = Path(__file__).resolve().parents[3] / "roles" / "firewall" / "defaults" / "main.yml"
 INTERNAL = yaml.safe_load(DEFAULTS.read_text())["firewall_internal_interfaces"]
 

@@ -28,10 +28,12 @@ UNIT = (
     "Id=chrony.service\nLoadState=loaded\nUnitFileState=enabled\nActiveState=active\nNeedDaemonReload=no\n"
     "FragmentPath=\nDropInPaths=\nExecMainStartTimestamp=Sat 2020-11-21 00:09:04.500000 UTC\nActiveEnterTimestamp=\n"
 )
-# chronyc waits in vain where a file says so.
+# chronyc waits in vain where a file says so, and follows what another file says.
 PROGRAMS = {
     "sysctl": "",
-    "chronyc": 'if [ -e "${0%/*}/../unreachable" ] && [ "$1" = waitsync ]; then echo "try: 12, refid: 00000000"; exit 1; fi\n',
+    "modprobe": "",
+    "chronyc": 'if [ -e "${0%/*}/../unreachable" ] && [ "$1" = waitsync ]; then echo "try: 12, refid: 00000000"; exit 1; fi\n'
+    'if [ "$1" = -c ]; then cat "${0%/*}/../sources"; fi\n',
     "systemctl": f"cat <<'end'\n{UNIT}end\n",
     "dpkg-query": "echo chrony installed",
 }
@@ -51,6 +53,7 @@ class Host:
             program = programs / name
             program.write_text(f'#!/bin/sh\necho "{name} $*" >>{self._calls}\n{body}\n')
             program.chmod(0o755)
+        (folder / "sources").write_text("^,*,time.example,2,6,377,12,0.1,0.1,0.1\n")
         (folder / "hosts.yml").write_text("manager: {hosts: {localhost: {ansible_connection: local}}}\n")
         self._environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
 
@@ -59,7 +62,9 @@ class Host:
         done = self.run(role, tasks, given)
         assert done.returncode == 0, done.stdout + done.stderr
         changed = int(done.stdout.rpartition("changed=")[2].split()[0])
-        calls = [line for line in self._calls.read_text().splitlines() if line.startswith(("sysctl", "chronyc"))]
+        calls = [
+            line for line in self._calls.read_text().splitlines() if line.startswith(("sysctl", "chronyc", "modprobe"))
+        ]
         return changed, calls
 
     def run(self, role: str, tasks: str, given: dict[str, Any]) -> subprocess.CompletedProcess[str]:
@@ -102,6 +107,13 @@ def test_kernel_settings_that_no_handler_put_in_force_are_by_the_next_run(host: 
     assert host.converge("node", "kernel", given) == (0, [])
 
 
+def test_only_declared_modules_are_loaded(host: Host) -> None:
+    path = host.folder / "etc" / "bluefleet.conf"
+    entry = {"path": str(path), "content": "grabber\n", "mode": "0644", "when": True}
+    given = {"_node_files": [entry], "node_kernel_modules": ["grabber", "usbtmc"]}
+    assert host.converge("node", "kernel", given)[1] == ["modprobe -a grabber usbtmc"]
+
+
 def test_time_servers_that_no_handler_made_known_are_by_the_next_run(host: Host) -> None:
     path = host.folder / "bluefleet.sources"
     given = {
@@ -109,7 +121,7 @@ def test_time_servers_that_no_handler_made_known_are_by_the_next_run(host: Host)
         "_time_stamp": str(host.folder / "followed"),
         "time_servers": ["time.example"],
     }
-    known = ["chronyc reload sources", "chronyc waitsync 12 1.0 0.0 5.0"]
+    known = ["chronyc reload sources", "chronyc waitsync 12 1.0 0.0 5.0", "chronyc -c -N sources"]
     assert host.converge("time", "configure", given)[1] == known
     assert host.converge("time", "configure", given) == (0, [])
 
@@ -140,6 +152,24 @@ def test_a_clock_that_can_not_be_set_is_told_with_its_servers_and_tried_again(ho
     unreachable.unlink()
     assert host.converge("time", "configure", given)[0] > 0
     assert host.converge("time", "configure", given) == (0, [])
+
+
+def test_a_clock_that_follows_the_pool_beside_declared_servers_is_told(host: Host) -> None:
+    given = {
+        "_time_sources": str(host.folder / "bluefleet.sources"),
+        "_time_stamp": str(host.folder / "followed"),
+        "time_servers": ["192.0.2.1"],
+        "_time_tries": 2,
+    }
+    states = {"pool.example": "*", "192.0.2.1": "?", "192.0.2.10": "+"}
+    lines = [f"^,{state},{name},2,6,377,1,0,0,0\n" for name, state in states.items()]
+    (host.folder / "sources").write_text("".join(lines))
+    failed = host.run("time", "configure", given)
+    assert failed.returncode != 0
+    told = " ".join((failed.stdout + failed.stderr).split())
+    assert "localhost sets its clock by none of 192.0.2.1, but by other servers (pool.example, 192.0.2.10)" in told
+    assert f"lacks `sourcedir {host.folder}`" in told
+    assert not (host.folder / "followed").exists()
 
 
 # What compares with what runs, so that what an interrupted run left behind is found.

@@ -61,6 +61,15 @@ def bridge(network):
     return name if len(name) <= 15 else f"bf-{hashlib.sha256(network.encode()).hexdigest()[:12]}"
 
 
+def folder_of_others(path):
+    """A volume to read what somebody else provides: without it the service doesn't start.
+
+    Written as path:path the engine makes what is missing, and after a boot at which the file server was late the service
+    goes on with an empty folder of its host.
+    """
+    return {"type": "bind", "source": path, "target": path, "read_only": True, "bind": {"create_host_path": False}}
+
+
 def pod_specs(project):
     """The spec of each service of a project."""
     return {name: service["labels"][f"{LABEL}.spec"] for name, service in project["services"].items()}
@@ -122,6 +131,7 @@ class FilterModule:
             "pod_project": pod_project,
             "pod_specs": pod_specs,
             "pod_files": pod_files,
+            "folder_of_others": folder_of_others,
             "http_health": http_health,
             "tcp_health": tcp_health,
         }

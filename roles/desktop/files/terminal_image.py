@@ -12,14 +12,20 @@ import json
 import os
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 
 PROGRAMS = (b"bluefleet.acquisition.terminal", b"bluefleet.screens")
 
 
-def podman(store: Path, *arguments: str) -> str:
+def podman(store: Path, *arguments: str, registry: str = "") -> str:
     call = ["podman", "--root", str(store), "--runroot", "/run/bluefleet-images", *arguments]
     environment = {**os.environ, "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
+    if registry:
+        # A proxy is the way out of a site, not to its own hosts.
+        host = urllib.parse.urlsplit(f"//{registry}").hostname or registry
+        known = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+        environment["NO_PROXY"] = environment["no_proxy"] = f"{known},{host}" if known else host
     done = subprocess.run(call, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     if done.returncode:
         sys.exit(f"terminal-image: podman {arguments[0]} ended with {done.returncode}")
@@ -77,7 +83,7 @@ def main() -> None:
         login = ["--authfile", str(asked.authfile)] if asked.authfile else []
         plain = ["--tls-verify=false"] if asked.no_tls else []
         for reference in missing:
-            podman(asked.store, "pull", "--quiet", *login, *plain, reference)
+            podman(asked.store, "pull", "--quiet", *login, *plain, reference, registry=reference.partition("/")[0])
     old = [name for name, digests in before.items() if not set(digests) & set(asked.references)]
     goes = bool(old) and not in_use()
     if goes and not asked.check:

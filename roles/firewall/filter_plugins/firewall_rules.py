@@ -35,7 +35,17 @@ def addresses_of(name: str, what: str) -> list[str]:
             f"{what} is {name!r}, which is no address and which the control machine can't resolve ({error.strerror}); "
             "the firewall needs addresses: mend the name, or write its address"
         ) from error
-    return sorted({str(entry[4][0]) for entry in found})
+    addresses = sorted({str(entry[4][0]) for entry in found})
+    # Debian writes a machine's own name into its /etc/hosts, as 127.0.1.1. `localhost`, which builds images, is meant so.
+    loopback = name != "localhost" and [
+        address for address in addresses if ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    ]
+    if loopback:
+        raise AnsibleFilterError(
+            f"{what} is {name!r}, which is {loopback[0]} on the control machine: packets of no other machine come from there; "
+            "write its address"
+        )
+    return addresses
 
 
 def addresses_of_host(host: str, hostvars: HostVars) -> list[str]:
@@ -127,6 +137,30 @@ def firewall_rules(
     return rules
 
 
+def fleet_only(host: str, groups: Groups, hostvars: HostVars) -> list[dict[str, Any]]:
+    """What on nodes knows no passwords and is open to the manager: there, only the fleet may connect to it.
+
+    `name`, `port` and `targets` by family, of actors and of engines with transport `plain`; nothing on other hosts.
+    """
+    if host not in groups.get("manager", []):
+        return []
+    found: list[dict[str, Any]] = []
+    for node in groups.get("nodes", []):
+        variables = hostvars[node]
+        ports = [
+            (f"actor {instance['name']}", int(instance["actor"]["port"]))
+            for instance in variables.get("node_instances") or []
+            if instance.get("actor")
+        ]
+        if variables.get("docker_engine_transport") == "plain":
+            ports.append((f"engine of {node}", 2375))
+        if ports:
+            own = ["127.0.0.0/8", "::1"] if node == host else []
+            targets = by_family(addresses_of_host(node, hostvars) + own)
+            found += [{"name": name, "port": port, "targets": targets} for name, port in ports]
+    return found
+
+
 def inside_out(routes: Sequence[Mapping[str, Any]], internal: Sequence[str]) -> list[str]:
     """Interfaces of default routes that are taken for a bridge of the host's own containers.
 
@@ -140,4 +174,4 @@ class FilterModule:
     """Ansible finds the filters here."""
 
     def filters(self) -> dict[str, Any]:
-        return {"firewall_rules": firewall_rules, "firewall_inside_out": inside_out}
+        return {"firewall_rules": firewall_rules, "firewall_fleet_only": fleet_only, "firewall_inside_out": inside_out}

@@ -10,11 +10,13 @@ import base64
 import http.client
 import itertools
 import json
+import os
 import shutil
 import ssl
 import subprocess
 import tempfile
 import time
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -157,7 +159,12 @@ class Registry:
             command += ["--dest-cert-dir", str(folder / "certificates")] if self.tls else ["--dest-tls-verify=false"]
             try:
                 done = subprocess.run(
-                    [*command, source, target], check=False, capture_output=True, text=True, timeout=COPY_DEADLINE
+                    [*command, source, target],
+                    check=False,
+                    capture_output=True,
+                    text=True,
+                    timeout=COPY_DEADLINE,
+                    env=beside_the_proxy(self.address, os.environ),
                 )
             except subprocess.TimeoutExpired as error:
                 raise RegistryError(
@@ -222,6 +229,14 @@ class Registry:
             return http.client.HTTPConnection(self.address, timeout=ANSWER_DEADLINE)
         context = ssl.create_default_context(cafile=self.ca_file or None)
         return http.client.HTTPSConnection(self.address, timeout=ANSWER_DEADLINE, context=context)
+
+
+def beside_the_proxy(address: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which the registry is reached directly: a proxy is the way out of a site, not to its own hosts."""
+    host = urllib.parse.urlsplit(f"//{address}").hostname or address
+    known = environment.get("NO_PROXY") or environment.get("no_proxy")
+    direct = f"{known},{host}" if known else host
+    return {**environment, "NO_PROXY": direct, "no_proxy": direct}
 
 
 def families(images: Iterable[Image]) -> list[list[Image]]:

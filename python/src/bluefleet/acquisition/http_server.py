@@ -2,7 +2,7 @@
 
 bluesky_httpserver writes all its settings to the log when it starts, keys included; that one message is left out. And the
 console's text that somebody asked for once is what everybody got for ever after: bluesky-queueserver-api 0.0.13 keeps a text
-for each number of lines, also when more was written since.
+for each number of lines, also when more was written since. What a holder of the key may do is in http_server.yaml.
 """
 
 # pyright: reportMissingImports=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,11 @@ def main() -> None:
     from bluesky_queueserver_api.console_monitor import _ConsoleMonitor
 
     _ConsoleMonitor._text_generate = with_todays_text(_ConsoleMonitor._text_generate)
+    with resources.as_file(resources.files("bluefleet.acquisition").joinpath("http_server.yaml")) as settings:
+        os.environ["QSERVER_HTTP_SERVER_CONFIG"] = str(settings)
+        app = app_factory()
     # Its log of requests would show a key that somebody gives as a query.
-    uvicorn.run(app_factory(), host="0.0.0.0", port=60610, access_log=False)  # noqa: S104  (the pod's own network)
+    uvicorn.run(app, host="0.0.0.0", port=60610, access_log=False)  # noqa: S104  (the pod's own network)
 
 
 if __name__ == "__main__":

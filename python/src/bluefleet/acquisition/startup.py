@@ -77,11 +77,21 @@ to_recommender = ToRecommender()
 from_recommender = FromRecommender.of_this_process(_settings)
 
 
-def reload_devices(namespace: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Load devices that were declared or taken out since; for a script upload: ``reload_devices(globals())``."""
-    result = _engine.load_devices(namespace)
+def reload_devices(namespace: MutableMapping[str, Any] | None = None) -> dict[str, Any]:
+    """Load devices that were declared or taken out since. Without a namespace: into that of the queue's worker.
+
+    The fleet asks the queue to execute it (function/execute), and then to list again what there is (environment/update).
+    """
+    result = _engine.load_devices(_of_the_worker() if namespace is None else namespace)
     _logger.warning("devices: %d joined, %d left", len(result.joined), len(result.left))
     return {"joined": result.joined, "left": result.left, "unreachable": result.unreachable}
+
+
+def _of_the_worker() -> MutableMapping[str, Any]:
+    # It is a copy of this module's. Terminals, which give theirs, have no queue.
+    from bluesky_queueserver.manager.profile_tools import global_user_namespace
+
+    return global_user_namespace.user_ns
 
 
 def _add_site_plans(namespace: MutableMapping[str, Any]) -> None:

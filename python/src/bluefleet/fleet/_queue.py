@@ -16,7 +16,7 @@ _ANSWER = 5.0
 # Loading connects to every new device; each has its own time-out in the worker.
 _LOAD = 60.0
 _POLL = 0.2
-_RELOAD = "reload_devices(globals())\n"
+_RELOAD = {"name": "reload_devices", "item_type": "function"}
 # What the worker raises when an IOC was declared that its process can't search for: Channel Access reads its address
 # list once.
 _MUST_REOPEN = "EnvironmentMustReopen"
@@ -101,21 +101,27 @@ class Queue:
 
     def reload_devices(self) -> None:
         """Make the worker load the device database; returns when it has. Raises QueueError."""
-        task = self._ask("POST", "script/upload", {"script": _RELOAD, "update_lists": True})["task_uid"]
-        deadline = time.monotonic() + _LOAD
-        while True:
-            answer = self._ask("GET", "task/result", {"task_uid": task})
-            if answer["status"] == "completed":
-                break
-            if time.monotonic() > deadline:
-                raise QueueError(f"the worker did not load the devices within {_LOAD:g} s")
-            time.sleep(_POLL)
-        result = answer["result"]
+        result = self._done("function/execute", {"item": _RELOAD})
+        if result["success"]:
+            # Plans can name what is listed.
+            result = self._done("environment/update", {})
         if result["success"]:
             return
         if _MUST_REOPEN not in str(result.get("traceback")):
             raise QueueError(f"the worker could not load the devices: {result['msg']}")
         self._reopen()
+
+    def _done(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What the worker says at the end of a task."""
+        task = self._ask("POST", path, body)["task_uid"]
+        deadline = time.monotonic() + _LOAD
+        while True:
+            answer = self._ask("GET", "task/result", {"task_uid": task})
+            if answer["status"] == "completed":
+                return answer["result"]
+            if time.monotonic() > deadline:
+                raise QueueError(f"the worker did not load the devices within {_LOAD:g} s")
+            time.sleep(_POLL)
 
     def _reopen(self) -> None:
         """Give the idle worker a new process, which loads the device database as it is now."""

@@ -16,6 +16,9 @@ from bluefleet.service._parts import Described, Parts
 from bluefleet.service._refusals import ANSWERS, Refused, add_refusals
 from bluefleet.service._verbs import add_verbs
 
+# Bytes of a body. It is parsed before the token is looked at; the names of a thousand targets fit in.
+_ASKED_AT_MOST = 65536
+
 _bearer = HTTPBearer(auto_error=False, scheme_name="fleet_token", description="The site's secret `fleet_token`")
 
 
@@ -34,6 +37,7 @@ def build(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        max_body_size=_ASKED_AT_MOST,
         lifespan=lifespan,
     )
     add_refusals(app)

@@ -2,6 +2,8 @@
 
 import datetime
 import pickle
+import subprocess
+import sys
 
 import msgpack
 import numpy as np
@@ -122,6 +124,82 @@ def test_what_came_from_a_network_is_never_unpickled() -> None:
     }
     with pytest.raises(DocumentUnreadable, match="unpickled"):
         decode(msgpack.packb(["event", {"data": evil}]))
+
+
+def packed(**parts: object) -> bytes:
+    """An event with an array as msgpack_numpy would write it, but for what is given."""
+    array = {b"nd": True, b"type": "<f8", b"kind": b"", b"shape": [1], b"data": bytes(8)}
+    array |= {key.encode(): value for key, value in parts.items()}
+    return msgpack.packb(["event", {"uid": "x", "data": {"a": array}}], use_bin_type=True)
+
+
+#: An address that nobody may follow.
+SOMEWHERE = (0x4141414141414141).to_bytes(8, "little")
+
+
+CHOSEN = {
+    "objects": packed(type="|O", data=SOMEWHERE),
+    "objects by another name": packed(type="object", data=SOMEWHERE),
+    "objects of a kind": packed(type="|O8", kind=b"V", data=SOMEWHERE),
+    "objects in a table": packed(type=[["a", "<i4"], ["b", "|O"]], kind=b"V", data=bytes(4) + SOMEWHERE),
+    "objects in a table that is none": packed(type=[["a", "|O"]], data=SOMEWHERE),
+    "objects in a table in a table": packed(type=[["a", [["b", "|O"]]]], kind=b"V", data=SOMEWHERE),
+    "objects in a table by commas": packed(type="O,f8", data=SOMEWHERE * 2),
+    "objects as bytes": packed(type=b"|O", data=SOMEWHERE),
+    "an object": packed(nd=False, type="|O", data=SOMEWHERE),
+    "an object in a table": packed(nd=False, type=[["a", "|O"]], data=SOMEWHERE),
+    "objects by their places": packed(type={"names": ["a"], "formats": ["O"]}, data=SOMEWHERE),
+    "text behind an address": packed(type="T", data=SOMEWHERE * 2),
+    "fewer bytes": packed(shape=[2]),
+    "more bytes": packed(data=bytes(9)),
+    "negative": packed(shape=[-1]),
+    "twice negative": packed(shape=[-1, -1]),
+    "huge": packed(shape=[2**62, 4]),
+    "huge and empty": packed(shape=[2**40, 0], data=b""),
+    "huge, of nothing": packed(type="|V0", shape=[2**40], data=b""),
+    "huge, of nothing in a table": packed(type=[["a", "<f8", [2**30, 0]]], kind=b"V", data=b""),
+    "no number": packed(shape=[1.0]),
+    "no shape": packed(shape="1"),
+    "no bytes": packed(data="12345678"),
+    "a scalar of more": packed(nd=False, data=bytes(16)),
+}
+
+
+READ = """
+import msgpack, sys
+from bluefleet.documents.codec import decode, plain
+
+for name, body in msgpack.unpackb(sys.stdin.buffer.read()).items():
+    print(name, end=": ", flush=True)
+    try:
+        plain(decode(body)[1])
+    except Exception as error:
+        print(type(error).__name__)
+    else:
+        print("read")
+"""
+
+
+def test_bytes_that_somebody_chose_end_no_program() -> None:
+    """In a process of its own: one that follows an address in them ends without a word."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ], input=msgpack.packb(CHOSEN), capture_output=True, check=False, timeout=60
+    )
+    assert done.stdout.decode().splitlines() == [f"{name}: DocumentUnreadable" for name in CHOSEN], done.stderr
+    assert done.returncode == 0
+
+
+def test_tables_and_text_are_read_as_before() -> None:
+    arrays = [
+        np.array([(1, (2.5, [1, 2]))], dtype=[("a", "<i4"), ("b", [("c", "<f8"), ("d", "<u2", (2,))])]),
+        np.zeros((5, 0)),
+        np.array([True]),
+        np.array(7, dtype=">i8"),
+        np.array([b"ab"]),
+    ]
+    for array in arrays:
+        back = decode(encode("event", {"data": {"a": array}}))[1]["data"]["a"]
+        assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
 
 
 @pytest.mark.parametrize(

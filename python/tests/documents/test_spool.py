@@ -418,7 +418,7 @@ def test_a_damaged_spool_is_named_and_keeps_no_other_from_being_looked_at(tmp_pa
 
     faults = unmark_lost(spools, end_of_topic, ForwarderSettings())
     assert list(faults) == spools[:1]
-    assert "kafka_offset" in faults[spools[0]]
+    assert "table deliveries" in faults[spools[0]]
     with contextlib.closing(spool_store.connect(spools[1])) as connection:
         assert spool_store.last_delivered(connection) == 0
 

@@ -61,6 +61,7 @@ log.initial.task.delay.ms=200
 log.flush.offset.checkpoint.interval.ms=200
 """
 TILED = """
+expose_raw_assets: false
 authentication: {{allow_anonymous_access: false, single_user_api_key: {key}}}
 trees:
   - path: /runs
@@ -280,6 +281,7 @@ def sink_options(stack: Stack) -> tuple[str, ...]:
         "BLUEFLEET_KAFKA_PASSWORD_FILE": "/etc/test/sink_password",
         "BLUEFLEET_TILED_URI": "http://tiled:8000/api/v1/metadata/runs",
         "BLUEFLEET_TILED_API_KEY_FILE": "/etc/test/tiled_api_key",
+        "BLUEFLEET_FRAMES_FOLDERS": "/data",
     }
     volumes = ("--volume", f"{stack.folder / 'etc'}:/etc/test:ro", "--volume", f"{stack.folder / 'ca'}:/ca:ro")
     return (*volumes, *environment(outside))

@@ -1,6 +1,7 @@
 """Frames in files, as documents tell of them: Tiled knows of each one, whatever came late, twice, or after the stop."""
 
 import time
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -156,17 +157,15 @@ def test_a_sink_that_is_killed_again_and_again_knows_of_every_frame(stack: Stack
     assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
 
 
-def test_files_of_a_kind_that_nobody_reads_are_listed_all_the_same(stack: Stack) -> None:
-    run = compose_run(metadata={"scan_id": 55})
+def box_run(scan_id: int, uri: str, template: str) -> Documents:
+    """Three files of a kind that nobody reads."""
+    run = compose_run(metadata={"scan_id": scan_id})
     keys = {"box": {"dtype": "array", "shape": [1], "source": "SIM", "external": "STREAM:"}}
     stream = run.compose_descriptor(
         name="primary", data_keys=keys, object_keys={"box": ["box"]}, configuration={}, hints={}
     )
     resource = run.compose_stream_resource(
-        mimetype="application/octet-stream",
-        uri="file://localhost/data/",
-        data_key="box",
-        parameters={"template": "box_%d.raw"},
+        mimetype="application/octet-stream", uri=uri, data_key="box", parameters={"template": template}
     )
     documents: Documents = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
     documents.append(("stream_resource", resource.stream_resource_doc))
@@ -175,9 +174,60 @@ def test_files_of_a_kind_that_nobody_reads_are_listed_all_the_same(stack: Stack)
         datum = resource.compose_stream_datum(indices=indices, descriptor=stream.descriptor_doc)
         documents.append(("stream_datum", datum))
     documents.append(("stop", run.compose_stop()))
+    return documents
+
+
+def test_files_of_a_kind_that_nobody_reads_are_listed_all_the_same(stack: Stack) -> None:
+    documents = box_run(55, "file://localhost/data/", "box_%d.raw")
     uid = publish(stack, documents)
     verdict = stack.verify(uid)
     assert verdict.equal, verdict.differences
     assert len(files(stack, uid, "box")) == 3
     send(stack, documents)
     assert len(files(stack, uid, "box")) == 3
+
+
+def test_a_listed_file_is_not_handed_out_as_it_is(stack: Stack) -> None:
+    uid = publish(stack, box_run(59, "file://localhost/data/", "box_%d.raw"))
+    assert stack.verify(uid).equal
+    about = tiled(stack, f"metadata/runs/{uid}/primary/box?include_data_sources=true")["data"]["attributes"]
+    asset = about["data_sources"][0]["assets"][0]["id"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        tiled(stack, f"asset/bytes/runs/{uid}/primary/box?id={asset}")
+    assert refused.value.code == 403
+    assert "not to allow downloading raw assets" in refused.value.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("uri", "template", "refused"),
+    [
+        ("file://localhost/etc/tiled/key.yml", "", {"stream_resource", "stream_datum"}),
+        ("file://localhost/data/../etc/tiled/key.yml", "", {"stream_resource", "stream_datum"}),
+        ("file://localhost/data/", "../etc/tiled/key_%d.yml", {"stream_datum"}),
+    ],
+    ids=["elsewhere", "up and elsewhere", "by its template"],
+)
+def test_files_elsewhere_never_come_into_tiled_and_that_is_said(
+    stack: Stack, uri: str, template: str, refused: set[str]
+) -> None:
+    uid = publish(stack, box_run(60, uri, template))
+    found = wait_for(lambda: len(some := letters(stack, uid)) > 2 and some, "dead letters")
+    assert {(letter.sink, letter.name) for letter in found} == {("tiled-sink", name) for name in refused}
+    assert "not in a folder that Tiled reads frames from (/data;" in found[0].reason
+    wait_for(lambda: "stop" in tiled(stack, f"metadata/runs/{uid}")["data"]["attributes"]["metadata"], "its end")
+    for child in tiled(stack, f"search/runs/{uid}/primary?include_data_sources=true")["data"]:
+        assert not [asset for source in child["attributes"]["data_sources"] for asset in source["assets"]]
+
+
+def test_an_old_resource_elsewhere_is_refused_and_its_event_keeps_its_numbers(stack: Stack) -> None:
+    documents = every_kind(pages=False, scan_id=61)
+    documents = [
+        (name, document | {"root": "/etc", "resource_path": "tiled"} if name == "resource" else document)
+        for name, document in documents
+    ]
+    uid = publish(stack, documents)
+    found = wait_for(lambda: len(some := letters(stack, uid)) >= FRAMES and some, "dead letters")
+    assert {(letter.sink, letter.name) for letter in found} == {("tiled-sink", "event")}
+    assert "file://localhost/etc/tiled" in found[0].reason
+    assert "camera" not in known(stack, uid)
+    assert ask(stack, "tiled-sink", f"/runs/{uid}")["streams"]["primary"]["seq_nums"] == "1-40"

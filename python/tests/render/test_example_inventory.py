@@ -15,6 +15,7 @@ import yaml
 from ansible_runs import TOP, run_playbook
 from bluefleet.acquisition.adaptive.service import RecommenderSettings
 from bluefleet.actor import ActorSettings
+from bluefleet.documents.settings import TiledSettings
 from bluefleet.model import Site
 from bluefleet.service import ServiceSettings
 from bluefleet.site_file import load_site
@@ -178,6 +179,15 @@ def test_notebooks_are_beside_the_edge_alone_and_are_told_where_tiled_is(rendere
     assert jupyter["environment"]["BLUEFLEET_TILED_URL"] == "https://bl7-data:8443/tiled"
     assert jupyter["read_only"] is True
     assert not {"ports", "depends_on"} & set(jupyter)
+
+
+def test_tiled_reads_frames_where_its_sink_takes_them_from_and_hands_out_no_file_as_it_is(rendered: Path) -> None:
+    tiled = yaml.safe_load((rendered / "tiled.yml").read_text())
+    assert tiled["expose_raw_assets"] is False
+    sink = json.loads((rendered / "data.services").read_text())["tiled-sink"]["environment"]
+    folders = TiledSettings.from_environment(sink).frames_folders
+    runs = next(tree for tree in tiled["trees"] if tree["path"] == "/runs")
+    assert runs["args"]["readable_storage"] == [f"file://localhost{folder}" for folder in folders] != []
 
 
 def test_both_edges_have_one_front_page_that_names_what_the_site_has(rendered: Path, site: Site) -> None:

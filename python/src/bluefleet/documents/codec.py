@@ -4,6 +4,7 @@ The same bytes lie in the spool and travel through Kafka, and they are the ones 
 consumer made for that reads them. What can't travel is refused here, at the source, in words.
 """
 
+import math
 import numbers
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,10 @@ LARGEST_INTEGER = 2**63 - 1
 ABOVE_LARGEST = re.compile(rb"\xcf[\x80-\xff]")
 TOO_LARGE = "an integer that does not fit in 64 bits with its sign, which no database holds"
 COMPLEX = "complex numbers, which no database holds: write their real and imaginary parts as two"
+#: How numpy names types of numbers, text, bytes and times.
+PLAIN_TYPE = re.compile(r"[<>|=]?[?biufcmMSUV][0-9]{0,9}(\[[0-9]{0,9}[a-zA-Z]{1,2}\])?", re.ASCII)
+#: In how many parts an array may be that holds nothing: each is a list of its own in a database.
+EMPTY_PARTS = 2**16
 #: A document smaller than this fits in BSON whatever its arrays are made of.
 BSON_SAFE = BSON_LIMIT // BSON_NUMBER
 
@@ -126,10 +131,50 @@ def _refuse_large_integers(value: Any) -> None:
 
 
 def _decode_numpy(value: dict[Any, Any]) -> Any:
+    """What msgpack_numpy writes, read as it does, but for what nobody should take from a network."""
     # msgpack_numpy would unpickle these.
     if value.get(b"kind") == b"O":
         raise DocumentUnreadable("an array of Python objects, which would have to be unpickled")
-    return _to_numpy(value)
+    if b"nd" not in value:
+        return _to_numpy(value)
+    whole = value[b"nd"] is True
+    if not {b"type", b"data", *([b"shape"] if whole else [])} <= value.keys():
+        # Somebody's own dictionary.
+        return value
+    dtype, shape, data = _dtype(value[b"type"]), value[b"shape"] if whole else (), value[b"data"]
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise DocumentUnreadable(f"an array of shape {shape}")
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise DocumentUnreadable(f"an array of {dtype} and shape {shape} in {len(data)} bytes")
+    if math.prod(length or 1 for length in shape) > max(len(data), EMPTY_PARTS):
+        raise DocumentUnreadable(f"an array without content of shape {shape}")
+    array: np.ndarray[Any, Any] = np.ndarray(tuple(shape), dtype, data)
+    return array if whole else array[()]
+
+
+def _dtype(described: Any, *, inside: bool = False) -> "np.dtype[Any]":
+    """Of numbers, text and bytes, alone or in a table. Raises DocumentUnreadable.
+
+    Anything else, Python objects above all, would have numpy follow addresses that somebody put into the bytes.
+    """
+    if isinstance(described, list | tuple):
+        fields = cast("list[Any]", described)
+        dtype = np.dtype([(_text(name), _dtype(kind, inside=True), *shape) for name, kind, *shape in fields])
+    elif PLAIN_TYPE.fullmatch(text := str(_text(described))):
+        dtype = np.dtype(text)
+    else:
+        raise DocumentUnreadable(f"an array of type {text[:80]!r}")
+    parts = [dtype[name] for name in dtype.names or ()]
+    if dtype.hasobject or any(part.itemsize == 0 for part in parts) or (inside and dtype.itemsize == 0):
+        raise DocumentUnreadable(f"an array of type {str(cast('object', described))[:80]}")
+    return dtype
+
+
+def _text(value: Any) -> Any:
+    """A name as numpy takes it: text, or a title and a name."""
+    if isinstance(value, list):
+        return tuple(_text(item) for item in cast("list[Any]", value))
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

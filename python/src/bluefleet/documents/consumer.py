@@ -217,7 +217,7 @@ class SinkService:
 
     def _consumer_settings(self) -> dict[str, Any]:
         return client_settings(self._settings) | {
-            "group.id": f"{self._settings.site}-{self._group}",
+            "group.id": self._settings.group(self._group),
             "enable.auto.commit": False,
             "on_commit": self._commits_of_this_client(),
             "auto.offset.reset": "earliest",

@@ -8,6 +8,7 @@ from collections import Counter
 
 from bluefleet.documents import codec, spool_store
 from bluefleet.documents.codec import Document
+from bluefleet.documents.errors import DocumentError
 from bluefleet.documents.spool_store import Entry
 
 logger = logging.getLogger(__name__)
@@ -36,12 +37,20 @@ def _stop(connection: sqlite3.Connection, run: str, reason: str) -> Document:
         "exit_status": "fail",
         "reason": reason,
     }
-    events = _count_events(connection, run)
+    try:
+        events = _count_events(connection, run)
+    except (DocumentError, LookupError, TypeError, AttributeError) as error:
+        # What is no document of a run counts for nothing: the run ends all the same.
+        logger.warning("events of run %s were not counted: %r", run, error)
+        events = None
     return stop if events is None else stop | {"num_events": events}
 
 
 def _count_events(connection: sqlite3.Connection, run: str) -> dict[str, int] | None:
-    """Events by stream; None of a run so long that its beginning was delivered and has left the spool."""
+    """Events by stream; None of a run so long that its beginning was delivered and has left the spool.
+
+    Raises what its documents are at fault for.
+    """
     whole = False
     streams: dict[str, str] = {}
     events: Counter[str] = Counter()

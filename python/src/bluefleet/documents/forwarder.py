@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 #: A spool that is new is seen at the next look; when documents wait longer than this in it (s), something is wrong.
 LANE_WITHIN = 10.0
+#: How long a look waits for somebody who has locked a spool, in seconds: others wait with it.
+LOCKED_FOR = 2.0
 PRUNE_EVERY = 60.0
 PRUNE_AT_ONCE = 500
 #: Above this share of the limit delivered documents go before their time: acquisition comes first.
@@ -60,6 +62,8 @@ class Forwarder:
         self._settings = settings
         self._stopping = threading.Event()
         self._lanes: dict[str, Lane] = {}
+        #: What went wrong with a spool at the last look.
+        self._faults: dict[str, str] = {}
         self._pruned_at: dict[str, float] = {}
         self._looked_at = time.monotonic()
         self._patience = Patience(self._stopping)
@@ -97,10 +101,7 @@ class Forwarder:
             self._herald.start()
         while not self._stopping.is_set():
             for path in self._settings.spools():
-                try:
-                    self._look_after(path)
-                except (DocumentError, sqlite3.Error, OSError) as error:
-                    logger.error("%s: %s", self._name(path), error)
+                self._try_to_look_after(path)
             self._looked_at = time.monotonic()
             self._stopping.wait(LOOK_EVERY)
         for thread in (topics, self._letters, *self._lanes.values()):
@@ -185,8 +186,22 @@ class Forwarder:
     def _name(self, path: Path) -> str:
         return self._settings.writer_of(path)
 
+    def _try_to_look_after(self, path: Path) -> None:
+        """Whatever is wrong with it holds no other spool up."""
+        name = self._name(path)
+        try:
+            self._look_after(path)
+        except Exception as error:
+            self._faults[name] = _said(error)
+            if isinstance(error, DocumentError | sqlite3.Error | OSError):
+                logger.error("%s: %s", name, error)
+            else:
+                logger.exception("%s", name)
+        else:
+            self._faults.pop(name, None)
+
     def _look_after(self, path: Path) -> None:
-        connection = spool_store.connect(path)
+        connection = spool_store.connect(path, patience=LOCKED_FOR)
         try:
             self._close_for_dead_writer(path, connection)
             self._prune(path, connection)
@@ -231,26 +246,31 @@ class Forwarder:
     def _writer_status(self, path: Path) -> dict[str, Any]:
         lane = self._lanes.get(self._name(path))
         try:
-            with contextlib.closing(spool_store.connect(path)) as connection:
+            with contextlib.closing(spool_store.connect(path, patience=LOCKED_FOR)) as connection:
                 waiting = spool_store.backlog(connection)
                 usage = measure(connection, path, self._settings.spool_limit_bytes)
                 end = spool_store.delivered_end(connection)
                 open_runs = [run.run for run in spool_store.runs(connection, "stop_seq IS NULL")]
             alive = WriterLock.is_held(path.with_suffix(".lock"))
-        except (DocumentError, sqlite3.Error, OSError) as error:
-            return {"backlog": None, "refused": 0, "delivered_end": 0, "trouble": str(error)}
+            oldest_age = round(waiting.oldest_age, 3)
+        except Exception as error:  # noqa: BLE001 - anything may be in it, and others are asked about in the same breath
+            return {"backlog": None, "refused": 0, "delivered_end": 0, "trouble": _said(error)}
         return {
             "alive": alive,
             "backlog": waiting.documents,
-            "oldest_age": round(waiting.oldest_age, 3),
+            "oldest_age": oldest_age,
             "delivered_at": lane.delivered_at if lane else 0.0,
             "delivered_end": end,
             "refused": waiting.refused,
             "open_runs": open_runs,
             "bytes": usage.bytes,
             "limit_bytes": usage.limit,
-            "trouble": _trouble(lane, waiting.oldest_age),
+            "trouble": self._faults.get(self._name(path)) or _trouble(lane, oldest_age),
         }
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, DocumentError | sqlite3.Error | OSError) else repr(error)
 
 
 def _trouble(lane: Lane | None, oldest_age: float) -> str:

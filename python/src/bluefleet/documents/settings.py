@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bluefleet.documents.errors import SettingsWrong
 
 PREFIX = "BLUEFLEET_"
 GIB = 1024**3
+#: The sinks' groups of consumers, which Kafka lets nobody else use.
+MONGO_SINK = "mongo-sink"
+TILED_SINK = "tiled-sink"
 
 
 class Settings(BaseModel):
@@ -63,6 +66,10 @@ class Settings(BaseModel):
             lines = [f"{PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()]
             raise SettingsWrong("; ".join(lines)) from error
 
+    def group(self, name: str) -> str:
+        """Under which Kafka keeps the position of this site's service of that name."""
+        return f"{self.site}-{name}"
+
 
 class ForwarderSettings(Settings):
     """Of the forwarder."""
@@ -91,7 +98,7 @@ class MongoSettings(Settings):
     """Of the Mongo sink."""
 
     mongo_uri: str = Field(default="mongodb://mongo:27017", description="the database server")
-    kafka_group: str = Field(default="mongo-sink", description="name under which Kafka keeps this sink's position")
+    kafka_group: str = Field(default=MONGO_SINK, description="name under which Kafka keeps this sink's position")
 
     @property
     def database(self) -> str:
@@ -104,7 +111,15 @@ class TiledSettings(Settings):
 
     tiled_uri: str = Field(default="http://tiled:8000", description="the Tiled server")
     tiled_api_key_file: Path | None = Field(default=None, description="file with a key that may write")
-    kafka_group: str = Field(default="tiled-sink", description="name under which Kafka keeps this sink's position")
+    kafka_group: str = Field(default=TILED_SINK, description="name under which Kafka keeps this sink's position")
+    frames_folders: tuple[Path, ...] = Field(
+        default=(), description="folders that the Tiled server reads frames from, with a colon between two"
+    )
+
+    @field_validator("frames_folders", mode="before")
+    @classmethod
+    def _apart(cls, given: object) -> object:
+        return tuple(given.split(":")) if isinstance(given, str) else given
 
 
 class ListenerSettings(Settings):

@@ -8,11 +8,12 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import time
 from pathlib import Path
 from typing import Any, cast
 
-from bluefleet.documents.errors import SpoolBusy
+from bluefleet.documents.errors import SpoolBusy, SpoolFailed
 
 RETRY = 0.05
 
@@ -34,7 +35,7 @@ class WriterLock:
 
         With `claim` the lock file then names this process; the forwarder only borrows the lock.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        descriptor = _open(path, os.O_CREAT)
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -55,7 +56,7 @@ class WriterLock:
     def is_held(path: Path) -> bool:
         """Whether a process that lives writes this spool now."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = _open(path)
         except FileNotFoundError:
             return False
         try:
@@ -80,6 +81,15 @@ class WriterLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _open(path: Path, more: int = 0) -> int:
+    """The lock file, and nothing that a link leads to. Raises OSError, SpoolFailed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | more, 0o660)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SpoolFailed(f"{path} is no file")
+    return descriptor
 
 
 def _read(descriptor: int) -> dict[str, Any]:

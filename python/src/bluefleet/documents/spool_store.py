@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bluefleet.documents.errors import SpoolFailed
+from bluefleet.documents.spool_trust import HurriedConnection, of_its_owner, only_tables_of, opened_as_named
 
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -75,29 +76,45 @@ class Backlog:
     refused: int
 
 
-def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode. Raises SpoolFailed with what to do for a file that is no spool."""
+def connect(path: Path, *, create: bool = False, patience: float = 30.0) -> sqlite3.Connection:
+    """A connection in autocommit mode; with `create` as the spool's writer, else as somebody who trusts nothing in it.
+
+    Waits so many seconds for another connection's lock. Raises SpoolFailed with what to do for a file that is no spool.
+    """
+    connection: sqlite3.Connection | None = None
     try:
+        if not create:
+            of_its_owner(path)
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
             uri=True,
-            timeout=30,
+            timeout=patience,
             isolation_level=None,
             check_same_thread=False,
+            factory=sqlite3.Connection if create else HurriedConnection,
         )
+        # Nothing in the file may call what has effects.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        if not create:
+            opened_as_named(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if create:
             connection.executescript(SCHEMA)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    except sqlite3.Error as error:
+        if version != SCHEMA_VERSION:
+            raise SpoolFailed(f"{path} has layout {version}, this program writes {SCHEMA_VERSION}")
+        if not create:
+            only_tables_of(connection, SCHEMA, path)
+    except (sqlite3.Error, OSError, SpoolFailed) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, SpoolFailed):
+            raise
         raise SpoolFailed(
             f"{path}: {error}; move the file away to begin a new spool, and keep it: it may hold runs"
         ) from error
-    if version != SCHEMA_VERSION:
-        connection.close()
-        raise SpoolFailed(f"{path} has layout {version}, this program writes {SCHEMA_VERSION}")
     return connection
 
 
@@ -139,6 +156,8 @@ def undelivered(connection: sqlite3.Connection, *, after: int, documents: int, s
         "SELECT seq, run, name, time, body FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (after, documents)
     )
     for row in rows:
+        if not (isinstance(row[1], str) and isinstance(row[2], str) and isinstance(row[4], bytes)):
+            raise SpoolFailed(f"what it has as document {row[0]} is none")
         total += len(row[4])
         if found and total > size:
             break
@@ -224,6 +243,9 @@ def runs(connection: sqlite3.Connection, where: str = "1", arguments: Sequence[o
         f"SELECT run, scan_id, time, first_seq, stop_seq FROM runs WHERE {where} ORDER BY first_seq",  # noqa: S608 - see docstring
         tuple(arguments),
     ).fetchall()
+    kinds = (str, int | None, float, int, int | None)
+    if not all(isinstance(value, kind) for row in rows for value, kind in zip(row, kinds, strict=True)):
+        raise SpoolFailed("what it has of runs is not what a writer writes")
     return [SpooledRun(*row) for row in rows]
 
 

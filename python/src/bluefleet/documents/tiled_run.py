@@ -10,6 +10,7 @@ that is away for a while.
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bluesky_tiled_plugins.utils import truncate_json_overflow
@@ -24,6 +25,7 @@ from bluefleet.documents.known_events import Event, KnownEvents
 from bluefleet.documents.pages import singles
 from bluefleet.documents.patience import Patience
 from bluefleet.documents.tiled_access import child, plain, probe, translated
+from bluefleet.documents.tiled_files import refuse_elsewhere
 from bluefleet.documents.tiled_stream import StreamRows
 
 T = TypeVar("T")
@@ -33,10 +35,13 @@ EVENTS = {"event", "event_page"}
 class RunRecorder(_RunWriter):
     """Writes the normalised documents of one run. `flush` makes visible what came since the last one."""
 
-    def __init__(self, client: Any, patience: Patience) -> None:
+    def __init__(self, client: Any, patience: Patience, folders: Sequence[Path]) -> None:
         super().__init__(client)
         self._catalogue: Any = client
         self._patience = patience
+        #: Those that Tiled reads frames from, and files in them that it was told of.
+        self._folders = folders
+        self._files: set[str] = set()
         self._streams: dict[str, StreamRows] = {}
         self._known_descriptors: set[str] = set()
         self._frames: list[tuple[int, dict[str, Any]]] = []
@@ -97,6 +102,11 @@ class RunRecorder(_RunWriter):
         row.update({f"ts_{key}": stamp for key, stamp in doc["timestamps"].items()})
         self._streams[self._desc_nodes[doc["descriptor"]].item["id"]].add(self.offset, row)
         self.events += 1
+
+    def stream_resource(self, doc: Any) -> None:
+        """Known from now on. Raises Poison where Tiled reads no frames."""
+        refuse_elsewhere(doc["uri"], self._folders)
+        super().stream_resource(doc)
 
     def stream_datum(self, doc: Any) -> None:
         """Kept until `flush`. Raises Poison where it is not known which frames come before these."""
@@ -171,10 +181,17 @@ class RunRecorder(_RunWriter):
         if _extent(source.structure, source.assets) <= self._stored_frames.get(node.uri, 0):
             return
         try:
+            self._refuse_elsewhere(source.assets)
             self._patiently(lambda: self._update_data_source_for_node(node, source, patch))
         except Poison:
             self._counted[doc["uid"]] = patch
             raise
+
+    def _refuse_elsewhere(self, assets: Sequence[Any]) -> None:
+        """Their names are made of the resource's address and of a template beside it."""
+        for uri in {asset.data_uri for asset in assets} - self._files:
+            refuse_elsewhere(uri, self._folders)
+            self._files.add(uri)
 
     def _find_or_make_stream(self, name: str, doc: Mapping[str, Any]) -> Any:
         root: Any = self.root_node
@@ -221,9 +238,9 @@ class RunRecorder(_RunWriter):
 class OpenRun:
     """A run between its start and its stop: what it has seen, normaliser, recorder."""
 
-    def __init__(self, client: Any, patience: Patience, first_offset: int) -> None:
+    def __init__(self, client: Any, patience: Patience, first_offset: int, folders: Sequence[Path]) -> None:
         self.first_offset = first_offset
-        self.recorder = RunRecorder(client, patience)
+        self.recorder = RunRecorder(client, patience, folders)
         self._normalizer = RunNormalizer()
         self._normalizer.subscribe(self.recorder)
         self._seen = Seen()

@@ -97,7 +97,7 @@ class TiledSink:
             raise Poison(f"there is no {received.name!r} document")
         run = self._runs.get(received.run)
         if run is None:
-            run = OpenRun(self._client, patience, received.offset)
+            run = OpenRun(self._client, patience, received.offset, self._settings.frames_folders)
             if received.name != "start":
                 self._recall(run, received.run, patience)
             self._runs[received.run] = run

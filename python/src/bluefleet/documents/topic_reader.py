@@ -6,6 +6,7 @@ import uuid
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from bluefleet.documents.access import LISTENERS
 from bluefleet.documents.closing import let_go_of
 from bluefleet.documents.errors import Unavailable
 from bluefleet.documents.kafka import ANSWER_WITHIN, DEADLINE, NEW_CLIENT_AFTER, client_settings
@@ -63,7 +64,7 @@ class TopicReader:
         return Consumer(
             client_settings(self._settings)
             # A group of its own is never used to keep a position; the name must be there all the same.
-            | {"group.id": f"listener-{uuid.uuid4()}", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+            | {"group.id": f"{LISTENERS}{uuid.uuid4()}", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
         )
 
     def _ends(self) -> tuple[int, int]:

@@ -24,9 +24,9 @@ podman image exists {IMAGE} || tar --create --dereference --directory=/ \
 Login: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def ssh_command(user: str, *options: str) -> list[str]:
+def ssh_command(user: str, *options: str, key: Path = SSH_FOLDER / "id_ed25519") -> list[str]:
     return [
-        "ssh", "-i", str(SSH_FOLDER / "id_ed25519"), "-o", f"UserKnownHostsFile={SSH_FOLDER / 'known_hosts'}",
+        "ssh", "-i", str(key), "-o", f"UserKnownHostsFile={SSH_FOLDER / 'known_hosts'}",
         "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", *options, f"{user}@{ADDRESS}",
     ]  # fmt: skip
 
@@ -35,9 +35,9 @@ def ssh_command(user: str, *options: str) -> list[str]:
 def login() -> Login:
     """Run a command as a person over SSH, as that person would."""
 
-    def run(user: str, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    def run(user: str, command: str, *options: str, **more: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*ssh_command(user, *options), _QUIET + command],
+            [*ssh_command(user, *options, **more), _QUIET + command],
             env={**os.environ, "DISPLAY": ":0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -42,6 +42,7 @@ def test_each_person_has_one_range(host: Host, file: str) -> None:
     assert sorted(lines) == [
         "ada:200000:65536",
         "ben:265536:65536",
+        "dora:500000:65536",
         "narrow:400000:1001",
     ]
 

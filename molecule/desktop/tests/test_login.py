@@ -1,6 +1,8 @@
 """People come in with their key, nobody with a password; X11 comes through; nothing but SSH answers."""
 
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 from testinfra.host import Host
@@ -12,6 +14,30 @@ testinfra_hosts = ["ssh://desk"]
 
 def test_a_person_comes_in_with_a_key(login: Login) -> None:
     assert login("ada", "id -un").stdout.strip() == "ada"
+
+
+def test_a_key_that_is_not_declared_admits_nobody(login: Login, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=60)
+    add = f"mkdir -p -m 700 ~/.ssh && echo '{(tmp_path / 'key.pub').read_text().strip()}' >> ~/.ssh/authorized_keys"
+    assert login("ada", add).returncode == 0
+    refused = login("ada", "true", key=key)
+    assert refused.returncode == 255
+    assert "Permission denied (publickey)" in refused.stderr
+
+
+def test_root_gives_away_no_folder_that_a_person_links_to(login: Login, host: Host) -> None:
+    assert login("dora", "readlink ~/.ssh").stdout.strip() == "/etc/systemd/system"
+    there = host.file("/etc/systemd/system")
+    assert (there.user, there.mode) == ("root", 0o755)
+    assert not host.file("/etc/systemd/system/authorized_keys").exists
+
+
+def test_an_account_that_was_there_keeps_its_shell_and_joins_its_groups(host: Host) -> None:
+    dora = host.user("dora")
+    assert (dora.shell, dora.gecos) == ("/bin/sh", "")
+    assert "users" in dora.groups
+    assert host.user("ada").shell == "/bin/bash"
 
 
 def test_nobody_comes_in_with_a_password(login: Login) -> None:

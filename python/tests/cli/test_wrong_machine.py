@@ -24,7 +24,9 @@ nodes: []
 # What the manager's installation lacks.
 ABSENT = ("ansible", "confluent_kafka", "httpx", "msgpack", "msgpack_numpy", "numpy")
 CODE = f"""
-import json, os, sys
+import json, os, pwd, sys, types
+if "RUNS_AS" in os.environ:
+    pwd.getpwuid = lambda _: types.SimpleNamespace(pw_name=os.environ["RUNS_AS"])
 sys.modules.update(dict.fromkeys({ABSENT}))
 from typer.testing import CliRunner
 from bluefleet.cli.main import build
@@ -54,7 +56,9 @@ class Manager:
         (folder / "etc").mkdir()
         (folder / "etc" / "fleet.yml").write_text(SITE)
 
-    def say(self, *calls: list[str]) -> list[tuple[list[str], int, str, str, str]]:
+    def say(
+        self, *calls: list[str], folder: Path | None = None, **more: str
+    ) -> list[tuple[list[str], int, str, str, str]]:
         """For each call its words, exit code, stdout, stderr and what it died of."""
         paths = {
             "PYTHONPATH": self.folder / "lib",
@@ -64,8 +68,8 @@ class Manager:
         done = subprocess.run(
             [sys.executable, "-P", "-c", CODE],
             input=json.dumps(calls),
-            env={**os.environ, **{name: str(path) for name, path in paths.items()}},
-            cwd=self.folder,
+            env={**os.environ, **{name: str(path) for name, path in paths.items()}, **more},
+            cwd=folder or self.folder,
             capture_output=True,
             text=True,
             timeout=50,
@@ -110,6 +114,48 @@ def test_with_json_the_wrong_machine_is_an_object_too(manager: Manager) -> None:
         told: dict[str, Any] = json.loads(stdout)
         assert (code, told["schema_version"], told["ok"]) == (2, 1, False)
         assert set(told["error"]) == {"what", "where", "remedy"}
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A folder that looks like a checkout: by its inventory, the way to the manager is a program of whoever made it."""
+    folder, state = tmp_path / "planted", tmp_path / "planted/inventories/lab/.state"
+    state.mkdir(parents=True)
+    (folder / "roles").mkdir()
+    (folder / "ansible.cfg").touch()
+    (folder / "inventories/lab/hosts.yml").write_text("manager: {hosts: {manager: {}}}\n")
+    program = folder / "program"
+    program.write_text(f"#!/bin/sh\ntouch {folder}/ran\n")
+    program.chmod(0o755)
+    connection = {"address": "192.0.2.1", "arguments": f"-F none -o ProxyCommand={program}"}
+    (state / "site.yml").write_text(SITE)
+    (state / "control.json").write_text(
+        json.dumps({"secrets_dir": str(folder), "pki_dir": str(folder), "connections": {"manager": connection}})
+    )
+    return folder
+
+
+@pytest.mark.parametrize("user", ["bluefleet", "ada"])
+def test_nobody_has_a_program_run_as_the_fleets_user(manager: Manager, planted: Path, user: str) -> None:
+    """Sudo brings members of a group to that user; what they name themselves runs as themselves only."""
+    chosen = ["-i", "inventories/lab", "status"]
+    ((_, code, _, stderr, _),) = manager.say(chosen, folder=planted, RUNS_AS=user)
+    assert (planted / "ran").exists() == (user != "bluefleet")
+    if user == "bluefleet":
+        assert code == 2
+        assert "as user bluefleet it takes no inventory" in stderr
+        assert "Without -i, what belongs on the manager works here too" in stderr
+
+
+def test_the_fleets_user_is_shown_no_folder_of_others(manager: Manager, planted: Path) -> None:
+    calls = [["site"], ["validate"], ["first-scan"], ["validate", "-i", str(planted / "inventories/lab")]]
+    for words, code, stdout, _, _ in manager.say(*calls, folder=planted, RUNS_AS="bluefleet"):
+        assert (code, stdout) == (2, ""), words
+    (planted / "inventories/lab/.state/site.yml").write_text("nodes: [{name: stranger}]\n")
+    asked = ["complete", "--", "-i", str(planted / "inventories/lab"), "stop", "s"]
+    ((_, _, as_the_fleet, _, _),) = manager.say(asked, folder=planted, RUNS_AS="bluefleet")
+    ((_, _, as_ada, _, _),) = manager.say(asked, folder=planted, RUNS_AS="ada")
+    assert (as_the_fleet, as_ada) == ("", "stranger\n")
 
 
 def test_a_folder_that_is_closed_to_the_command_is_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

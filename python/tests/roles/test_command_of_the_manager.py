@@ -11,15 +11,17 @@ from bluefleet.checkout import find_checkout
 TEMPLATE = find_checkout() / "roles" / "fleet" / "templates" / "bluefleet.sh.j2"
 
 
-def called(folder: Path, groups: str, *, rules: bool) -> subprocess.CompletedProcess[str]:
+def called(
+    folder: Path, groups: str, *, rules: bool, uid: int = 1000, python: str = "/usr/bin/python3"
+) -> subprocess.CompletedProcess[str]:
     """The command of a person with such groups, and `rules` of sudo of their own or none."""
     template = Environment(undefined=StrictUndefined, autoescape=False).from_string(TEMPLATE.read_text())  # noqa: S701 (a shell's)
     text = template.render(
         site_uids={"fleet": 900}, fleet_command="/usr/local/bin/bluefleet", _fleet_command={"path": "/nowhere"}
     )
     programs = {
-        "bluefleet": text,
-        "id": f'#!/bin/sh\ncase "$1" in -u) echo 1000;; -un) echo ada;; -nG) echo {groups};; esac\n',
+        "bluefleet": text.replace("/usr/bin/python3", python),
+        "id": f'#!/bin/sh\ncase "$1" in -u) echo {uid};; -un) echo ada;; -nG) echo {groups};; esac\n',
         "sudo": f'#!/bin/sh\ncase "$*" in *" -l "*) exit {0 if rules else 1};; esac\necho "$*"\n',
     }
     for name, content in programs.items():
@@ -27,6 +29,7 @@ def called(folder: Path, groups: str, *, rules: bool) -> subprocess.CompletedPro
         (folder / name).chmod(0o755)
     return subprocess.run(
         [folder / "bluefleet", "status", "--json"],
+        cwd=folder,
         env={"PATH": f"{folder}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -47,3 +50,9 @@ def test_who_is_no_member_is_told_what_to_join(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "error: ada may not use the fleet" in done.stderr
     assert "Join group bluefleet" in done.stderr
+
+
+def test_sudo_brings_nobodys_folder_along(tmp_path: Path) -> None:
+    (tmp_path / "where").write_text("#!/bin/sh\npwd\n")
+    (tmp_path / "where").chmod(0o755)
+    assert called(tmp_path, "bluefleet", rules=False, uid=900, python=str(tmp_path / "where")).stdout == "/\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from role_files import call_module
+from role_files import call_module, load_role_file
 
 OWNER = {"owner": str(os.getuid()), "group": str(os.getgid())}
 
@@ -99,6 +99,49 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     run({path: "theirs\n"})
     assert target.read_text() == "mine\n"
     assert not path.is_symlink()
+
+
+def test_a_pipe_in_the_place_of_a_file_stops_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "a.conf"
+    os.mkfifo(path)
+    assert run({path: "mine\n"})["changed"]
+    assert path.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_swapped_for_a_link_meanwhile_is_not_given_away(tmp_path: Path, kind: str) -> None:
+    module = load_role_file("_site/library/host_files.py")
+    target, path = tmp_path / "target", tmp_path / "theirs"
+    for each in (target, path):
+        each.touch() if kind == "file" else each.mkdir()
+        each.chmod(0o700)
+    with (module.opened_file if kind == "file" else module.opened_folder)(path) as found:
+        path.rename(tmp_path / "away")
+        path.symlink_to(target)
+        found.give({"mode": "0755", **OWNER})
+    assert stat.S_IMODE(target.stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "away").stat().st_mode) == 0o755
+
+
+def test_a_folder_that_somebody_made_a_link_is_refused_and_its_target_left_alone(tmp_path: Path) -> None:
+    target, path = tmp_path / "target", tmp_path / "spool"
+    target.mkdir(mode=0o700)
+    path.symlink_to(target)
+    if os.getuid() == 0:
+        os.lchown(path, 65534, 65534)
+    said = run({}, folders=[{"path": str(path), "mode": "0755", **OWNER}])
+    assert said["failed"]
+    assert "it is a link, and not root made it" in said["msg"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root makes root's links")
+def test_a_folder_may_lie_on_another_disk_where_root_linked_it(tmp_path: Path) -> None:
+    target, path = tmp_path / "disk", tmp_path / "lib"
+    target.mkdir(mode=0o700)
+    path.symlink_to(target)
+    assert run({}, folders=[{"path": str(path), "mode": "0755", **OWNER}])["changed_paths"] == [str(path)]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
 
 
 def test_folders_come_before_the_files_in_them(tmp_path: Path) -> None:

@@ -4,7 +4,11 @@
 Run through the action of the same name, which reads or renders the contents on the control machine.
 """
 
+from __future__ import annotations
+
 import base64
+import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -21,6 +25,9 @@ short_description: A set of files and folders of one host is exactly as declared
 description:
   - Writes only what differs, each file in one step (a reader sees the old or the new content),
     with owner and mode set before the name.
+  - What has the name is opened once, and is looked at, read and given to its owner through that. So nobody who may
+    change a folder can have root read, or give away, another file in its place. A link is followed in one case, where
+    root made it in place of a declared folder.
   - One call where a task for each file would need as many connections.
 options:
   files:
@@ -74,7 +81,7 @@ _FILE = {
 
 
 class NotAccepted(Exception):
-    """The command that validates a file refused it; the old file is still in place."""
+    """A file was refused by the command that validates it, or a link by this module; what was there is still there."""
 
 
 def uid(name: str) -> int:
@@ -85,6 +92,65 @@ def uid(name: str) -> int:
 def gid(name: str) -> int:
     """The number of a group given by name or number."""
     return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+
+
+class Opened:
+    """A file or folder that is open: it stays what it is, whatever its name comes to stand for."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        """Take the descriptor over."""
+        self.path = path
+        self.descriptor = descriptor
+        self.status = os.fstat(descriptor)
+
+    def __enter__(self) -> Opened:
+        """Keep it open for a while."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        os.close(self.descriptor)
+
+    def read(self) -> bytes:
+        """All that is in it."""
+        with os.fdopen(self.descriptor, "rb", closefd=False) as stream:
+            return stream.read()
+
+    def give(self, item: dict[str, str]) -> None:
+        """Give it owner and mode; the owner first, because that takes rights away from the mode."""
+        os.fchown(self.descriptor, uid(item["owner"]), gid(item["group"]))
+        os.fchmod(self.descriptor, int(item["mode"], 8))
+
+
+def opened_folder(path: Path) -> Opened | None:
+    """The folder of that name, or the one to which a link leads that root made (a disk of its own for it); None without."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        if not path.is_symlink():
+            return Opened(path, os.open(path, flags | os.O_NOFOLLOW))
+        if path.lstat().st_uid != 0 or path.parent.stat().st_uid != 0:
+            raise NotAccepted("it is a link, and not root made it; remove it")
+        return Opened(path, os.open(path, flags))
+    except FileNotFoundError:
+        return None
+
+
+def opened_file(path: Path) -> Opened | None:
+    """The regular file of that name; None where there is none, or something else."""
+    try:
+        # Without waiting: somebody may have put a pipe there.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
+            return None
+        raise
+    found = Opened(path, descriptor)
+    if stat.S_ISREG(found.status.st_mode):
+        return found
+    os.close(descriptor)
+    return None
 
 
 class Host:
@@ -100,23 +166,30 @@ class Host:
     def folder(self, item: dict[str, str]) -> None:
         """The folder exists, with owner and mode."""
         path = Path(item["path"])
-        if path.is_dir():
-            self._attributes(item)
+        found = opened_folder(path)
+        if found is not None:
+            with found:
+                self._attributes(found, item)
             return
         self._note(path, "absent\n", "folder\n")
         if self.check:
             return
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
-        path.chmod(int(item["mode"], 8))
-        os.chown(path, uid(item["owner"]), gid(item["group"]))
+        made = opened_folder(path)
+        if made is None:
+            raise FileNotFoundError("it went as soon as it was made")
+        with made:
+            made.give(item)
 
     def file(self, item: dict[str, str], content: bytes | None) -> None:
         """The file has this content, owner and mode; None is a content that check mode can't know yet."""
         path = Path(item["path"])
-        current = path.read_bytes() if path.is_file() and not path.is_symlink() else None
-        if current is not None and current == content:
-            self._attributes(item)
-            return
+        with contextlib.ExitStack() as stack:
+            found = opened_file(path)
+            current = None if found is None else stack.enter_context(found).read()
+            if found is not None and current == content:
+                self._attributes(found, item)
+                return
         if item["secret"] or content is None:
             self._note(path, "(not shown)\n", "(not shown, differs)\n")
         else:
@@ -142,9 +215,8 @@ class Host:
         else:
             path.unlink()
 
-    def _attributes(self, item: dict[str, str]) -> None:
-        path, mode = Path(item["path"]), int(item["mode"], 8)
-        status = path.stat()
+    def _attributes(self, found: Opened, item: dict[str, str]) -> None:
+        mode = int(item["mode"], 8)
         try:
             owner = (uid(item["owner"]), gid(item["group"]))
         except KeyError:
@@ -152,17 +224,16 @@ class Host:
             if not self.check:
                 raise
             return
-        actual = (stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+        actual = (stat.S_IMODE(found.status.st_mode), (found.status.st_uid, found.status.st_gid))
         if actual == (mode, owner):
             return
         self._note(
-            path,
+            found.path,
             f"mode {actual[0]:04o} owner {actual[1]}\n",
             f"mode {mode:04o} owner {owner}\n",
         )
         if not self.check:
-            os.chown(path, *owner)
-            path.chmod(mode)
+            found.give(item)
 
     def _write(self, path: Path, item: dict[str, str], content: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bluefleet.cli._fleet import refuse
-from bluefleet.cli._place import on_the_manager
+from bluefleet.cli._place import as_the_fleets_user, on_the_manager
 
 if TYPE_CHECKING:
     from bluefleet.inventory import Rendered, SiteAddresses
@@ -25,11 +25,14 @@ def inventory_of(verb: str, given: Path | None = None) -> tuple[Path, Path]:
     """The inventory folder that is meant and the checkout; exit code 2 where there is no such folder, or no checkout."""
     from bluefleet.checkout import NoCheckout, find_checkout, find_inventories, find_inventory, is_inventory
 
+    said = given or os.environ.get("BLUEFLEET_INVENTORY")
+    words = f"bluefleet{f' -i {said}' if said else ''} {verb}"
+    if as_the_fleets_user():
+        _refuse_elsewhere(words, "as user bluefleet it takes no inventory and looks for no checkout")
     try:
         checkout = find_checkout()
     except NoCheckout as error:
-        said = given or os.environ.get("BLUEFLEET_INVENTORY")
-        _refuse_elsewhere(f"bluefleet{f' -i {said}' if said else ''} {verb}", str(error))
+        _refuse_elsewhere(words, str(error))
     folder = find_inventory(given)
     if not is_inventory(folder):
         what = (

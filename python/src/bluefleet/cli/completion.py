@@ -16,6 +16,7 @@ import typer
 from typer.models import OptionInfo
 
 from bluefleet.cli._fleet import refuse
+from bluefleet.cli._place import as_the_fleets_user
 
 app, next_word = typer.Typer(), typer.Typer()
 
@@ -165,7 +166,7 @@ def _names(folder: str) -> dict[str, list[str]]:
 
 def _site_file(folder: str) -> Path:
     here = Path(os.environ.get("BLUEFLEET_ETC", "/etc/bluefleet")) / "fleet.yml"
-    if here.exists() and not folder:
+    if here.exists() and (not folder or as_the_fleets_user()):
         return here
     from bluefleet.checkout import NoCheckout, find_inventory
 

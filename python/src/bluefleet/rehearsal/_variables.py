@@ -79,6 +79,8 @@ LEFT: dict[str, str] = {
     "sshd_drop_in": _REACHED,
     "sshd_address_family": _REACHED,
     "sshd_password_authentication": _REACHED,
+    "sshd_keyboard_interactive": _REACHED,
+    "sshd_users": _REACHED,
     "sshd_permit_root_login": _REACHED,
     "sshd_keys_elsewhere": _REACHED,
     "time_servers": "virtual hosts have the clock of this machine",

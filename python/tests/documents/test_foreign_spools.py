@@ -133,8 +133,8 @@ def test_whatever_goes_wrong_with_one_spool_is_said_and_holds_no_other_up(
     assert "nobody thought of this" in forwarder.status()["writers"]["bad"]["trouble"]
     assert "nobody thought of this" not in forwarder.status()["writers"]["well"]["trouble"]
     monkeypatch.undo()
-    wait_for(lambda: "bad" in forwarder._lanes)
-    assert "nobody thought of this" not in forwarder.status()["writers"]["bad"]["trouble"]
+    wait_for(lambda: "nobody thought of this" not in forwarder.status()["writers"]["bad"]["trouble"])
+    assert "bad" in forwarder._lanes
 
 
 @pytest.mark.parametrize(

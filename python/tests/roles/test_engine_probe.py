@@ -24,6 +24,10 @@ class Engine(BaseHTTPRequestHandler):
         return "module"
 
     def do_GET(self) -> None:
+        # Go refuses what a client on a socket says of itself when it is told nothing better: the path.
+        if "/" in self.headers["Host"]:
+            self.send_error(400)
+            return
         self.send_response(200)
         self.send_header("Api-Version", "1.43")
         self.send_header("Content-Length", "2")

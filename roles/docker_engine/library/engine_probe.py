@@ -81,7 +81,7 @@ def _ping(connection):
 def _prove_api(path, least, proven):
     connection = _UnixConnection(path, timeout=_TIMEOUT)
     try:
-        connection.request("GET", "/_ping")
+        connection.request("GET", "/_ping", headers={"Host": "engine"})
         has = connection.getresponse().headers.get("Api-Version", "0")
     finally:
         connection.close()

@@ -177,6 +177,7 @@ def with_tiled_client(
         "--volume", f"{stack.folder / 'etc'}:/etc/test:ro",
         "--env", "BLUEFLEET_TILED_URI=http://tiled:8000/api/v1/metadata/runs",
         "--env", "BLUEFLEET_TILED_API_KEY_FILE=/etc/test/tiled_api_key",
+        "--env", "BLUEFLEET_FRAMES_FOLDERS=/data",
         *options, images["tiled"], "python", "-W", "ignore", "-c", script, *arguments,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -34,6 +35,9 @@ class LabQueue:
     def ask(self, verb: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One question; a refusal is an AssertionError with the server's words."""
         answer = self._client.request(verb, path, json=body)
+        if verb == "GET" and answer.status_code == HTTPStatus.REQUEST_TIMEOUT:
+            # The manager was late, as it is when a machine opens an environment; to ask once more changes nothing.
+            answer = self._client.request(verb, path, json=body)
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}"
         content: dict[str, Any] = answer.json()
         assert content.get("success", True), f"{path}: {content.get('msg')}"

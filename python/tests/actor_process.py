@@ -16,6 +16,7 @@ import yaml
 from bluefleet.fleet import Settings
 from bluefleet.model import Site
 from camera_process import Client, free_port
+from patience import ends_in
 
 START_DEADLINE = 30.0
 _COMMAND = [sys.executable, "-c", "from bluefleet.cli import main; main()", "actor"]
@@ -68,7 +69,7 @@ class ActorProcess:
                 stderr=stderr,
                 text=True,
             )
-        end = time.monotonic() + START_DEADLINE
+        end = ends_in(START_DEADLINE)
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

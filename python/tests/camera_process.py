@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patience import ends_in
+
 PROGRAM = Path(__file__).parents[2] / "images" / "camera"
 START_DEADLINE = 30.0
 ANSWER_DEADLINE = 15.0
@@ -72,7 +74,7 @@ class CameraProcess:
                 ],
                 env=environment, stdout=log, stderr=log,
             )  # fmt: skip
-        end = time.monotonic() + START_DEADLINE
+        end = ends_in(START_DEADLINE)
         for number in (self.actor_port, self.channel_access_port):
             while not _listens(number):
                 if time.monotonic() > end or self.process.poll() is not None:

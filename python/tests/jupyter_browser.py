@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from patience import PATIENCE
+
 # Seconds that a cell may take; the first one imports half of the libraries.
 CELL = 120.0
 
@@ -27,7 +29,7 @@ class Browser:
         self._url, self._trust = url, trust
         # No connection is kept: nobody has to close this.
         limits = httpx.Limits(max_keepalive_connections=0)
-        self.pages = httpx.Client(base_url=url, verify=trust, trust_env=False, timeout=60, limits=limits)
+        self.pages = httpx.Client(base_url=url, verify=trust, trust_env=False, timeout=60 * PATIENCE, limits=limits)
 
     def log_in(self, password: str) -> httpx.Response:
         """Type the password into the page; what is answered."""

@@ -11,6 +11,8 @@ import weakref
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from patience import ends_in
+
 _STARTS = 40.0
 
 
@@ -41,7 +43,7 @@ class Machine:
         # A group of its own: its containerd goes with it.
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + _STARTS
+        deadline = ends_in(_STARTS)
         while not self._answers():
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise AssertionError((self._folder / "log").read_text()[-2000:])

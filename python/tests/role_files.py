@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from patience import PATIENCE
+
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -33,7 +35,7 @@ def call_module(path: str, arguments: dict[str, Any], *, umask: int = -1) -> dic
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=30 * PATIENCE,
         umask=umask,
     )
     assert done.stdout, done.stderr

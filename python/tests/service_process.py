@@ -17,6 +17,7 @@ import yaml
 
 from bluefleet.fleet import Settings
 from bluefleet.model import Site
+from patience import PATIENCE, ends_in
 
 TOKEN = "a token of forty-eight letters and digits"
 _LISTENS = re.compile(r"answers at \('127\.0\.0\.1', (\d+)\)")
@@ -66,7 +67,7 @@ class ServiceProcess:
         self.http = httpx.Client(
             base_url=f"http://127.0.0.1:{self._port}",
             headers={"Authorization": f"Bearer {TOKEN}"},
-            timeout=40,
+            timeout=40 * PATIENCE,
             trust_env=False,
         )
         return self
@@ -100,7 +101,7 @@ class ServiceProcess:
 
     def until(self, true: Callable[[], Any], *, within: float = 30.0) -> Any:
         """Wait until it is so; returns what was."""
-        deadline = time.monotonic() + within
+        deadline = ends_in(within)
         while not (found := true()):
             assert time.monotonic() < deadline, "\n".join(self.log)
             assert self.process.poll() is None, "\n".join(self.log)

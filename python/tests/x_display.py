@@ -12,6 +12,8 @@ from typing import Self
 
 import pytest
 
+from patience import PATIENCE
+
 NEEDED = ("Xvfb", "xauth", "xwininfo", "xdotool", "import")
 MISSING = [name for name in NEEDED if shutil.which(name) is None]
 
@@ -63,7 +65,9 @@ class Display:
         subprocess.run(["xauth", "-f", self.environment["XAUTHORITY"], "add", f":{number}", ".", cookie], check=True)
 
     def _of(self, *command: str) -> str:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True, timeout=30)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=True, timeout=30 * PATIENCE
+        )
         return done.stdout
 
 

@@ -18,6 +18,7 @@ from bluefleet.acquisition.adaptive.ends import ToRecommender
 from bluefleet.acquisition.adaptive.mailbox import Answer, Told
 from bluefleet.documents.consumer import Received
 from bluefleet.documents.patience import Patience
+from patience import ends_in
 
 KEYS: dict[str, Any] = {
     name: {"dtype": kind, "shape": [], "source": "test"}
@@ -46,7 +47,7 @@ class Memory:
 
     def wait(self, campaign: str, number: int) -> Answer:
         """The answer, once it is there."""
-        end = time.monotonic() + 20
+        end = ends_in(20)
         while (found := self.answered(campaign, number)) is None:
             assert time.monotonic() < end, f"{campaign} has no answer {number}"
             time.sleep(0.01)

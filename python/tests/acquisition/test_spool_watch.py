@@ -14,6 +14,7 @@ from bluesky.plans import count
 from ophyd.sim import det1
 
 from bluefleet.acquisition.spool_watch import SpoolWatch
+from patience import ends_in
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -36,7 +37,7 @@ class Spool:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = ends_in(20)
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from patience import PATIENCE
+
 PROGRAM = """
 import json, sys
 import bluefleet.acquisition.startup as worker
@@ -105,7 +107,7 @@ def installed(tmp_path: Path) -> Path:
     command = ["uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation"]
     command += ["--python", sys.executable, "--target", str(tmp_path / "installed"), str(source)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(command, env={**os.environ, "PATH": path}, check=True, timeout=50)
+    subprocess.run(command, env={**os.environ, "PATH": path}, check=True, timeout=50 * PATIENCE)
     return tmp_path / "installed"
 
 
@@ -127,7 +129,7 @@ def test_plans_and_device_classes_of_the_sites_package_are_in_the_worker(
     environment["PYTHONPATH"] = f"{installed}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     done = subprocess.run(
         [sys.executable, "-c", SITE_PROGRAM],
-        env=environment, capture_output=True, text=True, check=False, timeout=100,
+        env=environment, capture_output=True, text=True, check=False, timeout=100 * PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.partition("RESULT")[2])
@@ -153,7 +155,7 @@ def test_devices_join_and_leave_an_open_environment_and_a_dead_one_stops_nobody(
     environment = surroundings(iocs, tmp_path, {})
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path / "later.py")],
-        env=environment, capture_output=True, text=True, check=False, timeout=100,
+        env=environment, capture_output=True, text=True, check=False, timeout=100 * PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.partition("RESULT")[2])

@@ -17,6 +17,7 @@ import yaml
 
 from bluefleet.acquisition.terminal import free_writer
 from bluefleet.documents.spool_lock import WriterLock
+from patience import PATIENCE
 
 PROGRAM = """
 import json, os, sys
@@ -54,7 +55,7 @@ def typed(program: str, environment: dict[str, str], folder: Path) -> tuple[str,
     """Run it as a process of its own that ends well: all that it said, and the result in it."""
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)],
-        env=environment, capture_output=True, text=True, check=False, timeout=100,
+        env=environment, capture_output=True, text=True, check=False, timeout=100 * PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(done.stdout.partition("RESULT")[2].splitlines()[0])

@@ -21,6 +21,7 @@ from actor_process import ActorProcess, JsonClient
 from bluefleet.actor import pid_file
 from bluefleet.fleet import Settings
 from bluefleet.model import Site
+from patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -173,7 +174,9 @@ def test_a_user_who_may_not_use_the_command_is_refused(actor: ActorProcess) -> N
         "s.sendall(b'1 status\\n');"
         "print(s.makefile().read())"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20 * PATIENCE, check=True
+    ).stdout
     assert "nobody is no member of group bluefleet" in said
     assert "enabledNodes" not in said
 

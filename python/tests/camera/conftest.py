@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from camera_process import CameraProcess, Client
+from patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -68,4 +69,4 @@ class ProcessVariables:
     def put(self, name: str, value: Any) -> Any:
         from caproto.sync.client import write
 
-        return write(self._prefix + name, value, repeater=False, timeout=10, notify=True)
+        return write(self._prefix + name, value, repeater=False, timeout=10 * PATIENCE, notify=True)

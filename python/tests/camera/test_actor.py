@@ -13,12 +13,13 @@ import h5py
 import pytest
 
 from camera_process import CameraProcess
+from patience import ends_in
 
 pytestmark = pytest.mark.slow
 
 
 def wait_for_state(client: Any, state: str) -> None:
-    end = time.monotonic() + 10
+    end = ends_in(10)
     while client.ask("status")[1]["exposure_state"]["state"] != state:
         assert time.monotonic() < end, f"never {state}"
 
@@ -131,7 +132,7 @@ def test_the_exposure_of_a_client_that_left_goes_on(camera: CameraProcess, conne
         gone.sendall(b"1 expose 0.5 --series left-alone\n")
         assert gone.recv(10)
     client = connect(camera)
-    end = time.monotonic() + 10
+    end = ends_in(10)
     while "left-alone/000000.h5" not in camera.files:
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -142,7 +143,7 @@ def test_the_temperature_goes_to_its_setpoint_and_a_cold_dark_is_darker(camera: 
     client = connect(camera)
     warm = client.ask("expose 1 --dark --series warm")[1]["filename"]
     assert client.ask("set temperature -30")[1]["temperature"]["setpoint"] == -30
-    end = time.monotonic() + 30
+    end = ends_in(30)
     while client.ask("status")[1]["temperature"]["sensor"] > 5:
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -15,6 +15,7 @@ from bluefleet.checkout import find_checkout
 from bluefleet.cli.main import VERBS, build
 from bluefleet.cli.remote import call_manager, ssh_command
 from bluefleet.inventory import Connection
+from patience import PATIENCE
 
 PROGRAM = Path(sys.executable).with_name("bluefleet")
 
@@ -30,7 +31,7 @@ def bluefleet(*words: str | Path, **environment: str) -> subprocess.CompletedPro
         cwd=find_checkout(),
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=150 * PATIENCE,
         check=False,
     )
 
@@ -271,7 +272,7 @@ def test_ansible_runs_no_program_that_lies_in_an_inventory(no_inventory: Path) -
     (no_inventory / "hosts.yml").write_text("all: {hosts: {one: {}}}\n")
     listed = subprocess.run(
         [Path(sys.executable).with_name("ansible-inventory"), "-i", no_inventory, "--list"],
-        cwd=find_checkout(), capture_output=True, text=True, check=True, timeout=60,
+        cwd=find_checkout(), capture_output=True, text=True, check=True, timeout=60 * PATIENCE,
     )  # fmt: skip
     assert "one" in listed.stdout
     assert not (no_inventory / "ran").exists()

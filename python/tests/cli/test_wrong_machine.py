@@ -12,6 +12,7 @@ import pytest
 
 from bluefleet import checkout
 from bluefleet.cli.main import VERBS
+from patience import PATIENCE
 
 SITE = """
 schema_version: 1
@@ -72,7 +73,7 @@ class Manager:
             cwd=folder or self.folder,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=50 * PATIENCE,
             check=True,
         )
         return [tuple(json.loads(line)) for line in done.stdout.splitlines()]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from camera_process import CameraProcess
+from patience import ends_in
 
 START_DEADLINE = 30.0
 IMAGE = Path(__file__).parents[3] / "images" / "ioc"
@@ -51,7 +52,7 @@ class Ioc:
             ],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        end = time.monotonic() + START_DEADLINE
+        end = ends_in(START_DEADLINE)
         while time.monotonic() < end:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:

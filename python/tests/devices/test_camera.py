@@ -23,6 +23,7 @@ from ophyd_async.core import TriggerInfo
 
 from bluefleet.devices import Axis, Camera
 from camera_process import CameraProcess, Client
+from patience import PATIENCE, ends_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -40,7 +41,7 @@ def process(iocs: Any) -> CameraProcess:
 @pytest.fixture
 def camera(engine: RunEngine, process: CameraProcess) -> Camera:
     device = Camera("cam1:", name="cam")
-    call_in_bluesky_event_loop(device.connect(timeout=10), timeout=15)
+    call_in_bluesky_event_loop(device.connect(timeout=10 * PATIENCE), timeout=15 * PATIENCE)
     call_in_bluesky_event_loop(_set(device.exposure_time, 0.05))
     return device
 
@@ -77,7 +78,7 @@ def when_exposing(process: CameraProcess, act: Any) -> threading.Thread:
 
     def wait() -> None:
         client = Client(process.actor_port)
-        end = time.monotonic() + 20
+        end = ends_in(20)
         while client.ask("status")[1]["exposure_state"]["state"] != "exposing":
             assert time.monotonic() < end
         act(client)
@@ -118,7 +119,7 @@ def test_configuration_tells_exposure_time_and_temperature(engine: RunEngine, ca
 
 def test_a_scan_takes_a_frame_at_each_point_beside_other_detectors(engine: RunEngine, camera: Camera) -> None:
     axis = Axis("mini:edge:", name="axis")
-    call_in_bluesky_event_loop(axis.connect(timeout=10), timeout=15)
+    call_in_bluesky_event_loop(axis.connect(timeout=10 * PATIENCE), timeout=15 * PATIENCE)
     engine(bps.mv(axis.velocity, 50))
     found = documents(engine, scan([camera], axis, -1, 1, 3))
     assert len(frames_of(found)) == len(of("event", found)) == 3
@@ -256,7 +257,7 @@ def test_a_camera_that_restarts_in_a_run_goes_on_with_its_series(
         yield from bps.trigger_and_read([camera])
         process.stop(signal.SIGKILL)
         process.start()
-        yield from bps.wait_for([lambda: camera.connect(timeout=10, force_reconnect=True)])
+        yield from bps.wait_for([lambda: camera.connect(timeout=10 * PATIENCE, force_reconnect=True)])
         yield from bps.trigger_and_read([camera])
         yield from bps.close_run()
         yield from bps.unstage(camera, wait=True)

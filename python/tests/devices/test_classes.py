@@ -17,6 +17,7 @@ from bluesky.run_engine import call_in_bluesky_event_loop
 
 import bluefleet.devices
 from bluefleet.devices.__main__ import main
+from patience import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -27,7 +28,7 @@ def engine(iocs: Any) -> RunEngine:
 
 
 def connected(device: Any) -> Any:
-    call_in_bluesky_event_loop(device.connect(timeout=10), timeout=15)
+    call_in_bluesky_event_loop(device.connect(timeout=10 * PATIENCE), timeout=15 * PATIENCE)
     return device
 
 

@@ -16,12 +16,13 @@ from bluesky.run_engine import call_in_bluesky_event_loop
 from bluefleet.acquisition.guard import DeviceLost, DeviceUnreachable, refuse_unreachable
 from bluefleet.devices import Axis, Detector, RandomWalk, ReadOnlySignal, SettableSignal, connections
 from bluefleet.devices.connections import Connections
+from patience import PATIENCE, ends_in
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 
 def until(condition: Callable[[], bool], deadline: float = 30.0) -> None:
-    end = time.monotonic() + deadline
+    end = ends_in(deadline)
     while not condition():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.05)
@@ -42,11 +43,11 @@ def engine(iocs: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunEngine]:
 def site(engine: RunEngine, tmp_path: Path) -> Iterator[Connections]:
     found = Connections(tmp_path / "devices.json")
     yield found
-    call_in_bluesky_event_loop(found.stop(), timeout=10)
+    call_in_bluesky_event_loop(found.stop(), timeout=10 * PATIENCE)
 
 
 def add(site: Connections, refused: dict[str, str] | None = None, **devices: Any) -> None:
-    call_in_bluesky_event_loop(site.add(devices, refused or {}), timeout=20)
+    call_in_bluesky_event_loop(site.add(devices, refused or {}), timeout=20 * PATIENCE)
 
 
 def test_a_dead_device_stops_no_other_and_is_named_with_the_reason(

@@ -16,6 +16,7 @@ from bluesky.run_engine import call_in_bluesky_event_loop
 from bluefleet.acquisition.xafs.average import SeriesAverage
 from bluefleet.acquisition.xafs.plan import xafs
 from bluefleet.devices import Axis, IonChambers
+from patience import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -30,14 +31,14 @@ def engine(iocs: Any) -> RunEngine:
 @pytest.fixture(scope="module")
 def energy(engine: RunEngine) -> Axis:
     axis = Axis("xafs:mono:", name="energy")
-    call_in_bluesky_event_loop(axis.connect(timeout=10), timeout=15)
+    call_in_bluesky_event_loop(axis.connect(timeout=10 * PATIENCE), timeout=15 * PATIENCE)
     return axis
 
 
 @pytest.fixture(scope="module")
 def chambers(engine: RunEngine) -> IonChambers:
     found = IonChambers("xafs:", name="chambers")
-    call_in_bluesky_event_loop(found.connect(timeout=10), timeout=15)
+    call_in_bluesky_event_loop(found.connect(timeout=10 * PATIENCE), timeout=15 * PATIENCE)
     return found
 
 

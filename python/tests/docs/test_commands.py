@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from bluefleet.cli.main import VERBS
+from patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "inventories" / "example" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -137,7 +138,7 @@ def test_a_command_that_no_test_runs_from_the_page_is_a_command(command: str) ->
         env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=55 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, f"{', '.join(UNRUN[command])}: {command}\n{done.stdout}{done.stderr}"
@@ -194,13 +195,17 @@ def test_the_commands_of_the_page_work_on_the_lab_one_after_the_other(page: str)
 
 @pytest.mark.parametrize("page", SESSIONS)
 def test_the_commands_that_follow_each_other_can_be_read_by_a_shell(page: str) -> None:
-    done = subprocess.run(["bash", "-n", "-c", SESSIONS[page]], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(
+        ["bash", "-n", "-c", SESSIONS[page]], capture_output=True, text=True, timeout=10 * PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("block", [one for one in blocks() if one.kind == "host"], ids=named)
 def test_the_commands_for_a_host_can_be_read_by_a_shell_and_are_run_by_a_test(block: Block) -> None:
-    done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(
+        ["bash", "-n", "-c", block.text], capture_output=True, text=True, timeout=10 * PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     tests = (ROOT / "python" / "tests" / "lab").glob("test_*.py")
     assert any(Path(block.page).name in test.read_text(encoding="utf-8") for test in tests)
@@ -280,7 +285,7 @@ def test_a_session_in_which_a_plan_fails_unasked_fails(page: str, old: str, new:
 
 def runs(name: str, command: list[str]) -> str:
     """The command ends well, and prints something, which is returned."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280 * PATIENCE, check=False)
     assert done.returncode == 0, f"{name}\n{done.stdout}\n{done.stderr}"
     assert done.stdout + done.stderr, f"{name} printed nothing"
     return done.stdout + done.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bluefleet.checkout import find_checkout
+from patience import PATIENCE
 
 
 @pytest.fixture
@@ -27,7 +28,9 @@ def checkout(tmp_path: Path) -> Path:
 def make(checkout: Path, target: str, **more: str) -> list[str]:
     """The calls in their order."""
     around = {name: value for name, value in os.environ.items() if name != "BLUEFLEET_TOOLS"}
-    subprocess.run(["make", target], cwd=checkout, env=around | more, check=True, capture_output=True, timeout=20)
+    subprocess.run(
+        ["make", target], cwd=checkout, env=around | more, check=True, capture_output=True, timeout=20 * PATIENCE
+    )
     return (checkout / "notes").read_text().splitlines()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "python" / "tests" / "acquisition" / "beamline7"
 PAGE = (ROOT / "docs" / "how-to" / "write-plans.md").read_text(encoding="utf-8")
@@ -32,7 +34,9 @@ def test_the_plan_is_tried_without_hardware_as_the_page_says() -> None:
     tried = re.search(r"```python\n(from beamline7\.devices.*?)```", PAGE, re.DOTALL)
     assert tried is not None
     program = f"import sys\nsys.path.insert(0, {str(PACKAGE / 'src')!r})\n{tried[1]}"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50 * PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("event {") == 3
     assert "'exit_status': 'success'" in done.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bluefleet.checkout import find_checkout
+from patience import PATIENCE
 
 SUITE = """
 from pathlib import Path
@@ -42,10 +43,12 @@ def summary(folder: Path, wrong: str, more: str = "") -> subprocess.CompletedPro
     (folder / "test_suite.py").write_text(SUITE.format(wrong=wrong) + more)
     report = folder / "report.xml"
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--reruns", "1", "--rootdir", str(folder)]
-    subprocess.run([*tests, "--junitxml", str(report), str(folder)], check=False, capture_output=True, timeout=50)
+    subprocess.run(
+        [*tests, "--junitxml", str(report), str(folder)], check=False, capture_output=True, timeout=50 * PATIENCE
+    )
     adds_up = str(find_checkout() / ".ci" / "test_summary.py")
     return subprocess.run(
-        [sys.executable, adds_up, str(report)], check=False, capture_output=True, text=True, timeout=20
+        [sys.executable, adds_up, str(report)], check=False, capture_output=True, text=True, timeout=20 * PATIENCE
     )
 
 

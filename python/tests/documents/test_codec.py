@@ -11,6 +11,7 @@ import pytest
 
 from bluefleet.documents.codec import BSON_SAFE, DEFAULT_LIMIT, decode, encode
 from bluefleet.documents.errors import DocumentRefused, DocumentUnreadable
+from patience import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,11 @@ for name, body in msgpack.unpackb(sys.stdin.buffer.read()).items():
 def test_bytes_that_somebody_chose_end_no_program() -> None:
     """In a process of its own: one that follows an address in them ends without a word."""
     done = subprocess.run(
-        [sys.executable, "-c", READ], input=msgpack.packb(CHOSEN), capture_output=True, check=False, timeout=60
+        [sys.executable, "-c", READ],
+        input=msgpack.packb(CHOSEN),
+        capture_output=True,
+        check=False,
+        timeout=60 * PATIENCE,
     )
     assert done.stdout.decode().splitlines() == [f"{name}: DocumentUnreadable" for name in CHOSEN], done.stderr
     assert done.returncode == 0

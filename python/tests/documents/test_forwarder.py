@@ -23,11 +23,12 @@ from bluefleet.documents.kafka import ensure_topics
 from bluefleet.documents.lane import Delivery, Lane
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.settings import ForwarderSettings
+from patience import ends_in
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> None:
     """Return when it is true; fail when it takes too long."""
-    deadline = time.monotonic() + seconds
+    deadline = ends_in(seconds)
     while not condition():
         assert time.monotonic() < deadline, "took too long"
         time.sleep(0.05)

@@ -22,6 +22,7 @@ from bluefleet.documents.errors import SpoolBusy, SpoolFailed, SpoolFull
 from bluefleet.documents.lost_deliveries import unmark_lost
 from bluefleet.documents.settings import ForwarderSettings
 from bluefleet.documents.spool_store import Entry
+from patience import PATIENCE, ends_in
 
 # A second try would hide what is lost once in a while.
 pytestmark = pytest.mark.flaky(reruns=0)
@@ -133,7 +134,7 @@ def test_a_process_that_ends_without_closing_its_spool_loses_nothing(tmp_path: P
         for number in range(500):
             spool.append("run", "event", codec.encode("event", {"seq_num": number}))
     """)
-    assert writer.wait(timeout=30) == 0
+    assert writer.wait(timeout=30 * PATIENCE) == 0
     assert [document["seq_num"] for _, document in spooled(tmp_path)] == list(range(500))
 
 
@@ -154,7 +155,7 @@ def test_a_forked_child_neither_writes_nor_closes_its_parents_spool(tmp_path: Pa
         spool.append("run", "event", codec.encode("event", {"seq_num": 1}))
         spool.flush()
     """)
-    assert writer.wait(timeout=30) == 0
+    assert writer.wait(timeout=30 * PATIENCE) == 0
     assert [document["seq_num"] for _, document in spooled(tmp_path)] == [1]
 
 
@@ -257,7 +258,7 @@ def test_a_document_that_nobody_foresaw_is_told_to_whoever_appends(tmp_path: Pat
     spool = Spool(tmp_path, writer="worker")
     spool.append("run", "start", b"x", scan_id=2**63)
     with pytest.raises(SpoolFailed, match="too large"):
-        spool.flush(timeout=10)
+        spool.flush(timeout=10 * PATIENCE)
     with pytest.raises(SpoolFailed):
         spool.append("run", "event", b"x")
     with pytest.raises(SpoolFailed):
@@ -277,7 +278,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, monkeypat
     with pytest.raises(SpoolFull, match="database or disk is full"):
         spool.append("run", "event", b"x")
     spool._connection.execute("PRAGMA max_page_count = 1000000")
-    spool.flush(timeout=10)
+    spool.flush(timeout=10 * PATIENCE)
     spool.close()
     assert [document["seq_num"] for _, document in spooled(tmp_path)] == [0, 1, 2, 3, 4]
 
@@ -442,7 +443,7 @@ def test_room_that_was_made_is_seen_while_nothing_is_written(tmp_path: Path) -> 
         assert spool_store.prune(connection, delivered_before=time.time() + 1, documents=300) == 299
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.close()
-        end = time.monotonic() + 10
+        end = ends_in(10)
         while spool.usage().bytes > full / 2:
             assert time.monotonic() < end, f"still {spool.usage()}"
             time.sleep(0.1)

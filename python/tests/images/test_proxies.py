@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from image_registry import Registry
+from patience import PATIENCE
 
 TERMINAL_IMAGE = Path(__file__).resolve().parents[3] / "roles" / "desktop" / "files" / "terminal_image.py"
 DIGEST = "sha256:" + "a" * 64
@@ -65,5 +66,7 @@ def test_images_of_terminals_are_pulled_past_the_proxy(programs: Path) -> None:
         programs / "store",
         f"registry.site:5000/bluefleet/x@{DIGEST}",
     ]
-    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout == "changed\n"
+    assert (
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=30 * PATIENCE).stdout == "changed\n"
+    )
     assert told(programs, "pull") == ("registry.site", "registry.site", "http://proxy.example:3128")

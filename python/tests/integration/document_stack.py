@@ -23,6 +23,7 @@ import pytest
 from bluefleet.documents.errors import DocumentError
 from bluefleet.documents.settings import ForwarderSettings, ListenerSettings
 from bluefleet.documents.verify import Place, Verdict, Verifier
+from patience import PATIENCE, ends_in
 from tls_front import Authority
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -131,7 +132,7 @@ class Stack:
             Place(name, f"{url}/named") for name, url in (("spool", forwarder), ("mongo", mongo), ("tiled", tiled))
         ]
         verifier = Verifier(places, None, indexes=indexes, topic=Place("kafka", f"{forwarder}/started"))
-        return verifier.verify(run, wait=wait)
+        return verifier.verify(run, wait=wait * PATIENCE)
 
     def run(self, service: str, image: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
         """Start a container; its name."""
@@ -170,7 +171,7 @@ class Stack:
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """The condition's first true value; fails when it takes too long."""
-    deadline = time.monotonic() + seconds
+    deadline = ends_in(seconds)
     last = ""
     while time.monotonic() < deadline:
         try:

@@ -37,6 +37,7 @@ from bluefleet.acquisition.adaptive.plan import adaptive_plan
 from bluefleet.acquisition.redis_client import redis_client
 from bluefleet.documents import Publisher, Spool
 from bluefleet.documents.kafka import client_settings
+from patience import PATIENCE
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 
@@ -226,7 +227,7 @@ def test_recommenders_see_nothing_of_redis_but_campaigns(site: Site) -> None:
         username="recommender",
         password=SECRETS["redis_recommender_password"],
         protocol=2,
-        socket_timeout=10,
+        socket_timeout=10 * PATIENCE,
     )
     with client:
         assert client.get(f"{SITE}:adaptive:none:answer:0") is None
@@ -244,7 +245,7 @@ def test_who_shares_a_part_of_redis_cannot_stop_it_for_others(site: Site, user: 
         password=SECRETS[f"redis_{user}_password"],
         protocol=protocol,
         client_name="somebody",
-        socket_timeout=10,
+        socket_timeout=10 * PATIENCE,
     )
     with client:
         assert client.ping()
@@ -256,7 +257,9 @@ def test_who_shares_a_part_of_redis_cannot_stop_it_for_others(site: Site, user: 
 def test_a_client_that_works_in_a_loop_may_connect(site: Site) -> None:
     async def asked() -> object:
         address, password = site.stack.addresses["redis"], SECRETS["redis_terminal_password"]
-        async with asyncio.Redis(host=address, username="terminal", password=password, socket_timeout=10) as client:
+        async with asyncio.Redis(
+            host=address, username="terminal", password=password, socket_timeout=10 * PATIENCE
+        ) as client:
             return await client.get(f"{SITE}:metadata:none")
 
     assert run(asked()) is None

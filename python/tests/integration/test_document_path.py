@@ -35,6 +35,7 @@ from bluefleet.documents.lane import Lane
 from bluefleet.documents.listener import Heard, Listener
 from bluefleet.documents.settings import ForwarderSettings, Settings
 from bluefleet.documents.topic_run import messages_of
+from patience import PATIENCE, ends_in
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -154,7 +155,7 @@ def ask(stack: Stack, service: str, path: str = "/status") -> dict[str, Any]:
     """What a service says."""
     url = f"http://{stack.addresses[service]}:8400{path}"
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=30 * PATIENCE) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         raise AssertionError(f"{url} answered {error.code}: {error.read().decode()}") from error
@@ -164,7 +165,7 @@ def tiled(stack: Stack, path: str) -> dict[str, Any]:
     """What Tiled answers."""
     url = f"http://{stack.addresses['tiled']}:8000/api/v1/{path}"
     request = urllib.request.Request(url, headers={"Authorization": f"Apikey {API_KEY}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+    with urllib.request.urlopen(request, timeout=30 * PATIENCE) as answer:  # noqa: S310 - http
         return json.load(answer)
 
 
@@ -419,7 +420,7 @@ def test_rows_that_are_read_while_they_are_written_are_kept(stack: Stack, images
         readers = [pool.submit(read_until_it_has_ended) for _ in range(4)]
         worker.wait()
         for reader in readers:
-            reader.result(timeout=60)
+            reader.result(timeout=60 * PATIENCE)
     verdict = stack.verify(uid)
     assert verdict.equal, verdict.differences
     assert verdict.streams == {"primary": 200}
@@ -474,7 +475,7 @@ class TestFaults:
         stack.stop(*sinks)
         admin = AdminClient(client_settings(stack.internal))
         for answer in admin.delete_consumer_groups([f"{SITE}-{sink}" for sink in sinks]).values():
-            answer.result(timeout=30)
+            answer.result(timeout=30 * PATIENCE)
         for sink in sinks:
             stack.start(sink)
             wait_for(lambda at=sink: ask(stack, at)["position"] >= end, f"{sink} at the end again", 120)
@@ -570,7 +571,7 @@ def committed(settings: Settings, group: str, offset: int) -> str:
     place = ConsumerGroupTopicPartitions(group, [TopicPartition(settings.topic, 0, offset)])
     admin = AdminClient(client_settings(settings))
     try:
-        admin.alter_consumer_group_offsets([place])[group].result(timeout=20)
+        admin.alter_consumer_group_offsets([place])[group].result(timeout=20 * PATIENCE)
     except KafkaException as error:
         return error.args[0].name()
     return ""
@@ -589,7 +590,7 @@ def test_a_listener_moves_its_own_position_and_no_sinks(stack: Stack) -> None:
     ]  # fmt: skip
     admin = AdminClient(client_settings(stack.internal))
     for answer in admin.create_acls(wide).values():
-        answer.result(timeout=20)
+        answer.result(timeout=20 * PATIENCE)
     wait_for(lambda: committed(listener, "anybody", end) == "", "any group is allowed")
     ensure_topics(stack.internal, retention_bytes=50 * 1024**3)
     wait_for(lambda: committed(listener, "anybody", end) == refused, "any group is allowed no more")
@@ -617,7 +618,7 @@ def test_a_terminals_forwarder_may_write_documents_and_read_nothing(stack: Stack
     lane = Lane(tmp_path / "ada" / "ada.sqlite", settings, stopping)
     lane.start()
     heard: list[str] = []
-    end = time.monotonic() + 60
+    end = ends_in(60)
     listener = Listener(stack.outside("listener"), from_beginning=True)
     uid = documents[0][1]["uid"]
     for message in listener.messages(run=uid, going_on=lambda: time.monotonic() < end):

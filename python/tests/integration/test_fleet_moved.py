@@ -13,6 +13,7 @@ from bluefleet.fleet import Overrides, Reconciler, Settings, State, cordon, disa
 from bluefleet.fleet._desired import desired
 from bluefleet.fleet._holders import hold
 from bluefleet.model import Site
+from patience import ends_in
 from queue_stand_in import QueueStandIn, in_the_queues_place
 from real_engine import MakeSite, Seen, docker
 from service_process import Serve, declare
@@ -136,7 +137,7 @@ def test_who_was_slow_to_be_well_has_taken_it_over_all_the_same(
     moved = make_site({"node1": [], "node2": [sleeper(word, health=slow)]})
     assert not applied(moved, settings, "node2").ok
     docker("exec", f"bluefleet-{word}", PARK, "-c", "echo > /well")
-    deadline = time.monotonic() + 20
+    deadline = ends_in(20)
     while seen.inspect(f"bluefleet-{word}")["State"]["Health"]["Status"] != "healthy":
         assert time.monotonic() < deadline
         time.sleep(0.05)

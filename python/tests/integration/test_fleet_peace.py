@@ -12,6 +12,7 @@ from test_fleet_service import began, running
 
 from bluefleet.fleet import Settings, State, disable, enable, history
 from bluefleet.fleet._lock import owner
+from patience import PATIENCE
 from real_engine import MakeSite, Seen, docker
 from service_process import Serve, declare
 from small_registry import SmallRegistry
@@ -73,7 +74,7 @@ def test_an_update_that_is_at_work_is_left_alone(
             env=environment(settings),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=60 * PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -17,6 +17,7 @@ import yaml
 from bluefleet.fleet import Call, OperationReport, Settings, SoftFailed, State, history, reboot, select
 from bluefleet.model import Node, Site
 from machine import Machine, PowerUnit
+from patience import PATIENCE
 from tls_front import Fronts
 
 # An engine takes seconds to start.
@@ -142,7 +143,7 @@ def interrupted(outlet: Outlet, settings: Settings, site: Site, number: signal.S
             time.sleep(0.05)
         # As a terminal does: to all that run in it.
         os.killpg(process.pid, number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=60 * PATIENCE)
     return said, process.returncode
 
 

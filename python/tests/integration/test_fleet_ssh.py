@@ -24,6 +24,7 @@ from test_fleet_operate import actions, applied, sleeper
 from bluefleet.engine import Streams
 from bluefleet.fleet import Call, NodeStatus, Settings, execute, select, status
 from bluefleet.model import Site
+from patience import ends_in
 from real_engine import SOCKET, MakeSite, Seen, docker
 
 TEMPLATES = REPOSITORY / "roles" / "docker_engine" / "templates"
@@ -127,7 +128,7 @@ def make_node(manager: Manager, seen: Seen, word: str) -> Iterator[Callable[...,
 
 
 def _listens(node: Node) -> None:
-    deadline = time.monotonic() + 20
+    deadline = ends_in(20)
     asked = ["ssh-keyscan", "-T", "2", node.address]
     while not subprocess.run(asked, capture_output=True, check=False).stdout:
         assert time.monotonic() < deadline, docker("logs", node.id)

@@ -32,6 +32,7 @@ from bluefleet.fleet import (
     update,
 )
 from bluefleet.model import Image, Site
+from patience import PATIENCE
 from real_engine import PASSWORD, MakeSite, Seen, docker
 from small_registry import SmallRegistry
 
@@ -357,7 +358,7 @@ def test_an_update_that_was_killed_is_completed_when_it_is_run_again(
         process.kill()
     assert user(seen, names[2]) == ""
     again = subprocess.run(
-        [*command, "--json"], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [*command, "--json"], env=environment, capture_output=True, text=True, check=True, timeout=60 * PATIENCE
     )
     said = json.loads(again.stdout)
     assert said["reached"] == [f"node1/{name}" for name in names]

@@ -15,6 +15,7 @@ from document_stack import API_KEY, REPOSITORY, SOURCE, Stack, docker, wait_for
 from test_document_path import every_kind, publish
 
 from jupyter_browser import Browser, drawings, reached_from_a_notebook, run_notebook
+from patience import PATIENCE
 from role_files import load_role_file
 from tls_front import Authority
 
@@ -120,7 +121,9 @@ def served(stack: Stack, images: dict[str, str], tmp_path_factory: pytest.TempPa
         with (folder / "jupyter.log").open("w") as file:
             subprocess.run(["docker", "logs", f"{stack.name}-jupyter"], check=False, stdout=file, stderr=file)
         for name in ("edge", "jupyter"):
-            subprocess.run(["docker", "rm", "--force", "--volumes", f"{stack.name}-{name}"], check=False, timeout=60)
+            subprocess.run(
+                ["docker", "rm", "--force", "--volumes", f"{stack.name}-{name}"], check=False, timeout=60 * PATIENCE
+            )
         stack.started = [name for name in stack.started if not name.endswith(("-edge", "-jupyter"))]
         docker("network", "rm", closed)
 

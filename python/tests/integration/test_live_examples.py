@@ -19,6 +19,7 @@ from test_document_path import every_kind, publish
 
 from bluefleet.documents import Publisher, Spool
 from bluefleet.documents.kafka import client_settings, end_of_topic
+from patience import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -109,7 +110,7 @@ def follow(stack: Stack, checkout: Path, program: str, *, measure: bool = True) 
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=120 * PATIENCE,
         )
     finally:
         ended.set()

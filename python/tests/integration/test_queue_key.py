@@ -15,6 +15,7 @@ import yaml
 from document_stack import Stack, docker, environment, make_network, wait_for
 
 from bluefleet.fleet._queue import Queue
+from patience import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -40,7 +41,9 @@ class Served:
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         """Its answer to a holder of the key."""
         headers = {"Authorization": f"ApiKey {KEY}"}
-        return httpx.request(method, f"{self.url}/{path}", json=body, headers=headers, timeout=20, trust_env=False)
+        return httpx.request(
+            method, f"{self.url}/{path}", json=body, headers=headers, timeout=20 * PATIENCE, trust_env=False
+        )
 
     def is_open(self) -> bool:
         status = self.ask("GET", "status").json()

@@ -9,6 +9,8 @@ import pytest
 from document_stack import API_KEY, SOURCE, Stack, docker
 from test_document_path import every_kind, publish
 
+from patience import PATIENCE
+
 pytestmark = pytest.mark.timeout(300)
 
 READ = """
@@ -63,7 +65,7 @@ def test_a_full_text_search_that_mongo_does_not_have_is_refused_in_words(stack: 
         query = urllib.parse.urlencode(filter_)
         url = f"http://{stack.addresses['tiled']}:8000/api/v1/search/mongo?{query}"
         request = urllib.request.Request(url, headers={"Authorization": f"Apikey {API_KEY}"})
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+        with urllib.request.urlopen(request, timeout=30 * PATIENCE) as answer:  # noqa: S310 - http
             return answer.read().decode()
 
     with pytest.raises(urllib.error.HTTPError) as refused:

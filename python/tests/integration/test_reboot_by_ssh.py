@@ -18,6 +18,7 @@ from document_stack import REPOSITORY
 
 from bluefleet.fleet import Settings, SoftFailed, by_ssh
 from bluefleet.model import Site
+from patience import PATIENCE, ends_in
 from real_engine import docker
 
 COMMAND, USER = "/usr/local/sbin/bluefleet-reboot", "bluefleet-reboot"
@@ -95,7 +96,7 @@ def _rendered(role: str, template: str, **variables: Any) -> str:
 @pytest.fixture
 def node(tmp_path: Path, settings: Settings, word: str) -> Iterator[Node]:
     found = Node(f"{word}-reboot", tmp_path, settings)
-    deadline = time.monotonic() + 20
+    deadline = ends_in(20)
     while not subprocess.run(["ssh-keyscan", "-T", "2", found.address], capture_output=True, check=False).stdout:
         assert time.monotonic() < deadline, docker("logs", found.id)
         time.sleep(0.1)
@@ -109,7 +110,9 @@ def test_the_key_reboots_the_node_and_does_nothing_else(node: Node) -> None:
     assert node.told() == f"root\n{asked}"
     docker("exec", node.id, "rm", "/told")
     ssh = ["ssh", "-F", str(node.settings.reboot_ssh_config), "-T", "node1", "id -u; cat /etc/hostname"]
-    done = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20 * PATIENCE, check=False
+    )
     assert (done.returncode, done.stdout, node.told()) == (0, "", f"root\n{asked}")
 
 

@@ -26,6 +26,7 @@ from bluefleet.documents.resend import resend
 from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.spool_store import Spooled
 from bluefleet.documents.verify import differing
+from patience import PATIENCE
 
 REFUSED_ONCE = """
 import sys, threading
@@ -146,7 +147,7 @@ def forget_in_databases(stack: Stack, uid: str, descriptors: list[str]) -> None:
             database[collection].delete_many({"run_start": uid})
     url = f"http://{stack.addresses['tiled']}:8000/api/v1/metadata/runs/{uid}?recursive=true&external_only=false"
     request = urllib.request.Request(url, headers={"Authorization": f"Apikey {API_KEY}"}, method="DELETE")
-    urllib.request.urlopen(request, timeout=30).close()  # noqa: S310 - http
+    urllib.request.urlopen(request, timeout=30 * PATIENCE).close()  # noqa: S310 - http
 
 
 @tried_once
@@ -175,7 +176,7 @@ def test_a_run_that_the_databases_lost_is_back_after_a_replay(stack: Stack, sour
     differing = stack.verify(uid, wait=0).differences
     assert {text.partition(":")[0] for text in differing} == {"mongo", "tiled"}
     if source == "kafka":
-        with contextlib.closing(sqlite3.connect(stack.spool / f"{writer}.sqlite", timeout=30)) as connection:
+        with contextlib.closing(sqlite3.connect(stack.spool / f"{writer}.sqlite", timeout=30 * PATIENCE)) as connection:
             for table in ("documents", "deliveries", "runs"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of three words
             connection.commit()

@@ -17,6 +17,7 @@ import yaml
 from document_stack import SOURCE, docker
 
 from camera_process import free_port
+from patience import ends_in
 from x_display import Display
 
 pytestmark = pytest.mark.timeout(180)
@@ -176,7 +177,7 @@ class Window:
 
     def until(self, device: str, seen: Callable[[dict[str, Any]], bool], seconds: float = DEADLINE) -> dict[str, Any]:
         """What is shown of a device, once it is so."""
-        end = time.monotonic() + seconds
+        end = ends_in(seconds)
         while not (self._now.get(device) and seen(self._now[device])):
             if self._process.poll() is not None:
                 assert self._process.stderr is not None

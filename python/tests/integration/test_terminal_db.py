@@ -14,6 +14,7 @@ import jinja2
 import pytest
 from document_stack import REPOSITORY, SOURCE, docker, wait_for
 
+from patience import PATIENCE
 from tls_front import Authority
 
 pytestmark = pytest.mark.timeout(200)
@@ -71,14 +72,14 @@ class Edge:
         """Its answer."""
         headers = {"Authorization": f"{scheme} {key}"}
         trust = ssl.create_default_context(cafile=str(self.ca_file))
-        with httpx.Client(verify=trust, trust_env=False, timeout=20) as client:
+        with httpx.Client(verify=trust, trust_env=False, timeout=20 * PATIENCE) as client:
             return client.request(method, f"{self.url}/{path}", headers=headers, json=body)
 
     def sent(self, method: str, path: str, key: str, content: bytes) -> int:
         """The status of its answer to bytes."""
         headers = {"Authorization": f"Apikey {key}", "Content-Type": "application/octet-stream"}
         trust = ssl.create_default_context(cafile=str(self.ca_file))
-        with httpx.Client(verify=trust, trust_env=False, timeout=20) as client:
+        with httpx.Client(verify=trust, trust_env=False, timeout=20 * PATIENCE) as client:
             return client.request(method, f"{self.url}/{path}", headers=headers, content=content).status_code
 
 

@@ -17,6 +17,7 @@ from test_document_path import every_kind, publish
 from bluefleet.documents.codec import DEFAULT_LIMIT, encode
 from bluefleet.documents.listener import Heard, Listener
 from bluefleet.documents.topic_run import messages_of
+from patience import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,7 +42,7 @@ def stored_array(stack: Stack, uid: str, key: str) -> bytes:
     request = urllib.request.Request(
         url, headers={"Authorization": f"Apikey {API_KEY}", "Accept": "application/octet-stream"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http
+    with urllib.request.urlopen(request, timeout=30 * PATIENCE) as answer:  # noqa: S310 - http
         return answer.read()
 
 
@@ -113,7 +114,9 @@ def test_the_command_listens_to_one_run_to_another_topic_and_in_json(stack: Stac
 
     def listen(*options: str) -> list[str]:
         command = [str(Path(sys.executable).parent / "bluefleet"), "documents", "listen", "--from-beginning", *options]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=90)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=90 * PATIENCE
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()
 

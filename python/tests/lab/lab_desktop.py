@@ -11,6 +11,8 @@ from contextlib import suppress
 
 from lab_door import ADDRESSES, LAB, on
 
+from patience import ends_in
+
 DESKTOP = "data"
 PERSON = "scientist"
 DEADLINE = 90.0
@@ -42,7 +44,7 @@ class Typed:
 
     def until(self, text: str) -> str:
         """What is printed up to that."""
-        end = time.monotonic() + DEADLINE
+        end = ends_in(DEADLINE)
         while text not in self._seen:
             assert time.monotonic() < end, f"{text!r} was not printed: {self._seen[-2000:]}"
             self._read()
@@ -75,7 +77,7 @@ def left_behind() -> str:
 
 
 def gone_within(seconds: float) -> bool:
-    end = time.monotonic() + seconds
+    end = ends_in(seconds)
     while left := left_behind():
         if time.monotonic() > end:
             raise AssertionError(f"left behind: {left}")

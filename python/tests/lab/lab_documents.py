@@ -11,6 +11,8 @@ import httpx
 from lab_door import ADDRESSES, LAB, bluefleet, on, trust
 from lab_runs import tiled
 
+from patience import PATIENCE, ends_in
+
 KEYS = {"manager": "queue_api_key", "data": "tiled_api_key"}
 
 
@@ -22,7 +24,7 @@ def held(host: str, path: str) -> dict[str, Any]:
         headers={"Authorization": f"ApiKey {key}"},
         verify=trust(),
         trust_env=False,
-        timeout=60,
+        timeout=60 * PATIENCE,
     )
     answer.raise_for_status()
     content: dict[str, Any] = answer.json()
@@ -37,7 +39,7 @@ def events(run: str, host: str = "manager", path: str = "documents/runs") -> int
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 120, every: float = 0.5) -> Any:
     """The condition's first true value; a service that does not answer meanwhile is no failure yet."""
-    end = time.monotonic() + seconds
+    end = ends_in(seconds)
     last: object = ""
     while time.monotonic() < end:
         try:

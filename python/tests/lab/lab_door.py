@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE, ends_in
+
 ROOT = Path(__file__).resolve().parents[3]
 BIN = ROOT / ".venv" / "bin"
 LAB = ROOT / "inventories" / "lab"
@@ -35,7 +37,7 @@ def mitogen() -> dict[str, str]:
 
 def shell(*command: str, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program on this machine."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds * PATIENCE, check=False)
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
     return done
@@ -53,7 +55,7 @@ def on(host: str, command: str, *, check: bool = True, given: str | None = None,
         input=given,
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=seconds * PATIENCE,
         check=False,
     )
     if check and done.returncode != 0:
@@ -82,7 +84,9 @@ def pushed_trial() -> Generator[str]:
     tags = shell("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "bluefleet/ioc").stdout.split()
     name = "bluefleet/ioc:trial-of-a-test"
     given = f"FROM {tags[0]}\nLABEL trial=1\n"
-    subprocess.run(["docker", "build", "--quiet", "--tag", name, "-"], input=given, text=True, check=True, timeout=60)
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", name, "-"], input=given, text=True, check=True, timeout=60 * PATIENCE
+    )
     try:
         pushed = shell(str(BIN / "fab"), "-H", "manager", "push-image", name, "--tag", "trial", seconds=180)
         yield pushed.stdout.strip().splitlines()[-1]
@@ -97,7 +101,7 @@ def assert_looked_after() -> None:
 
 def assert_all_is_well(seconds: float = 60) -> None:
     """Every node answers, every instance is healthy and as declared; what was just started has a minute for it."""
-    end = time.monotonic() + seconds
+    end = ends_in(seconds)
     while (status := bluefleet("status")).returncode != 0:
         assert time.monotonic() < end, status.stdout + status.stderr
         time.sleep(1)
@@ -178,7 +182,7 @@ class Running:
 
     def wait_for(self, words: str, seconds: float = 120) -> None:
         """Return when these words were printed."""
-        end = time.monotonic() + seconds
+        end = ends_in(seconds)
         while words not in self.text():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.kill()
@@ -198,10 +202,10 @@ class Running:
     def finish(self, seconds: float = 300) -> Finished:
         """Wait for the end."""
         try:
-            code = self._process.wait(seconds)
+            code = self._process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"no end after {seconds:g} s: {self.text()[-3000:]}") from None
+            raise AssertionError(f"no end after {seconds * PATIENCE:g} s: {self.text()[-3000:]}") from None
         self._reader.join(10)
         summary: dict[str, Any] = json.loads(self._told.read_text()) if self._told.exists() else {}
         return Finished(code, self.text(), summary)

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 from lab_door import bluefleet
 
+from patience import PATIENCE, ends_in
+
 
 class LabQueue:
     """The HTTP API at the edge."""
@@ -25,7 +27,7 @@ class LabQueue:
             headers={"Authorization": f"ApiKey {key}"},
             verify=ssl.create_default_context(cafile=edge["ca_file"]),
             trust_env=False,
-            timeout=30,
+            timeout=30 * PATIENCE,
         )
 
     def close(self) -> None:
@@ -62,7 +64,7 @@ class LabQueue:
         """Run a plan past the queue; return the uid of its run."""
         item = {"item_type": "plan", "name": plan, "args": list(arguments), "kwargs": options}
         self.ask("POST", "queue/item/execute", {"item": item})
-        end = time.monotonic() + 30
+        end = ends_in(30)
         while not (runs := self.ask("GET", "re/runs/active")["run_list"]):
             assert time.monotonic() < end, f"no run was opened: {self.status()}"
             time.sleep(0.2)
@@ -81,7 +83,7 @@ class LabQueue:
 
     def wait(self, reached: Callable[[dict[str, Any]], bool], state: str, seconds: float = 60) -> None:
         """Wait for a state; what is answered may be half a second old."""
-        end = time.monotonic() + seconds
+        end = ends_in(seconds)
         while not reached(status := self.status()):
             assert time.monotonic() < end, f"the queue is not {state} after {seconds:g} s: {status}"
             time.sleep(0.3)

@@ -7,6 +7,8 @@ import time
 import httpx
 from lab_door import ADDRESSES, LAB, trust
 
+from patience import PATIENCE, ends_in
+
 
 def tiled() -> httpx.Client:
     """A client of its HTTP API, with the key that reads."""
@@ -16,7 +18,7 @@ def tiled() -> httpx.Client:
         headers={"Authorization": f"Apikey {key}"},
         verify=trust(),
         trust_env=False,
-        timeout=60,
+        timeout=60 * PATIENCE,
     )
 
 
@@ -25,7 +27,7 @@ def positions(uids: list[str], axis: str) -> list[float]:
     found: list[float] = []
     with tiled() as client:
         for uid in uids:
-            end = time.monotonic() + 30
+            end = ends_in(30)
             while True:
                 answer = client.get(f"metadata/runs/{uid}")
                 if answer.is_success and "stop" in (metadata := answer.json()["data"]["attributes"]["metadata"]):

@@ -10,6 +10,8 @@ from lab_door import on
 from lab_queue import LabQueue
 from lab_runs import positions
 
+from patience import ends_in
+
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 RECOMMENDER = "acquisition-recommender-1"
@@ -19,7 +21,7 @@ def outcome(queue: LabQueue, *arguments: Any, **options: Any) -> dict[str, Any]:
     """Run a campaign past the queue; how it ended."""
     item = {"item_type": "plan", "name": "adaptive", "args": list(arguments), "kwargs": options}
     uid = queue.ask("POST", "queue/item/execute", {"item": item})["item"]["item_uid"]
-    end = time.monotonic() + 200
+    end = ends_in(200)
     while True:
         for done in queue.ask("GET", "history/get")["items"]:
             if done["item_uid"] == uid:

@@ -23,6 +23,8 @@ from lab_door import (
 )
 from lab_queue import LabQueue
 
+from patience import ends_in
+
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
 REASON = "dust in the beam pipe"
@@ -31,7 +33,7 @@ WALKS = ("random-walk", "random-walk-horiz", "random-walk-vert")
 
 def said(*words: str) -> Any:
     """The JSON object that a verb answers with, once the manager lets us in and can answer."""
-    end = time.monotonic() + 180
+    end = ends_in(180)
     while (done := bluefleet(words[0], "--json", *words[1:])).returncode not in {0, 3}:
         assert time.monotonic() < end, done.stdout + done.stderr
         time.sleep(1)
@@ -62,7 +64,7 @@ def test_overrides_and_history_survive_the_manager_and_site_yml(tmp_path: Path, 
     # The fleet service begins by itself, and knows what is wanted: it would have started it by now.
     on("manager", "until systemctl is-active --quiet bluefleet-fleet.service; do sleep 0.5; done")
     on("node1", "docker kill bluefleet-simple")
-    end = time.monotonic() + 60
+    end = ends_in(60)
     while states()["simple"] != "running":
         assert time.monotonic() < end, "the fleet service does not look after the fleet"
         time.sleep(0.5)
@@ -104,7 +106,7 @@ def test_an_update_that_the_managers_restart_cut_off_is_completed(
         assert on_trial() < len(WALKS)
         said("history")
         # Until the queue answers nobody knows whether a plan uses them.
-        end = time.monotonic() + 120
+        end = ends_in(120)
         while (again := bluefleet(*update)).returncode != 0:
             assert "not known whether a plan runs" in again.stderr, again.stderr
             assert time.monotonic() < end, again.stderr
@@ -119,7 +121,7 @@ def test_an_update_that_the_managers_restart_cut_off_is_completed(
 
 def test_what_is_killed_by_hand_is_back_and_told(mended: Mended) -> None:
     on("node1", "docker kill bluefleet-simple")
-    end = time.monotonic() + 60
+    end = ends_in(60)
     while states()["simple"] != "running":
         assert time.monotonic() < end, "the fleet service does not look after the fleet"
         time.sleep(0.5)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from lab_door import ADDRESSES, LEASH, Running, as_root, assert_all_is_well, bluefleet, shell
 
+from patience import ends_in
+
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
 ENGINE_PIDS = {"dockerd": Path("/var/run/docker.pid"), "containerd": Path("/var/run/docker/containerd/containerd.pid")}
@@ -39,7 +41,7 @@ def cut_the_power() -> None:
         int(re.search(r"^PPid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1]) for pid in inits
     ]
     kill(*engine, *shims, *inits)
-    end = time.monotonic() + 30
+    end = ends_in(30)
     while left := [pid for pid in (*engine, *inits) if comm(pid)]:
         assert time.monotonic() < end, f"{left} did not end"
         time.sleep(0.1)

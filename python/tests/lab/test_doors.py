@@ -20,6 +20,7 @@ from bluefleet import __version__
 from bluefleet.checkout import find_checkout, find_inventory
 from bluefleet.cli.remote import ssh_arguments
 from bluefleet.inventory import Connection, render
+from patience import PATIENCE, ends_in
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -77,7 +78,9 @@ def api() -> Iterator[httpx.Client]:
     with open(fleet["token_file"], encoding="utf-8") as file:  # noqa: PTH123  # the path comes as text
         token = file.read().strip()
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=fleet["url"], headers=headers, verify=trust(), trust_env=False, timeout=60) as client:
+    with httpx.Client(
+        base_url=fleet["url"], headers=headers, verify=trust(), trust_env=False, timeout=60 * PATIENCE
+    ) as client:
         yield client
 
 
@@ -88,7 +91,7 @@ def fab(*words: str) -> str:
 
 def wait_for(holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
     """Return when it is so."""
-    end = time.monotonic() + seconds
+    end = ends_in(seconds)
     while not holds():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.5)
@@ -219,7 +222,9 @@ def test_what_dies_is_brought_back_by_the_service_and_what_is_stopped_is_not(api
 
 def test_the_api_is_closed_to_who_has_no_token_and_says_what_it_can(api: httpx.Client) -> None:
     for headers in ({}, {"Authorization": "Bearer guess"}):
-        answer = httpx.get(f"{api.base_url}status", headers=headers, verify=trust(), trust_env=False, timeout=20)
+        answer = httpx.get(
+            f"{api.base_url}status", headers=headers, verify=trust(), trust_env=False, timeout=20 * PATIENCE
+        )
         assert answer.status_code == 401
         assert {"what", "where", "remedy"} <= set(answer.json()["error"])
     kept = json.loads((ROOT / "docs" / "reference" / "fleet-api.json").read_text())

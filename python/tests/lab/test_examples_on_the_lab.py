@@ -11,6 +11,8 @@ import pytest
 from lab_door import BIN, ROOT, bluefleet
 from lab_queue import LabQueue
 
+from patience import PATIENCE
+
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 
@@ -43,7 +45,7 @@ def test_whatever_ends_it_nothing_of_its_own_is_left_behind(number: signal.Signa
     )
     queue.wait(lambda status: status["running_item_uid"] is not None and status["items_in_queue"] > 2, "running", 120)
     asked.send_signal(number)
-    _, said = asked.communicate(timeout=90)
+    _, said = asked.communicate(timeout=90 * PATIENCE)
     assert asked.returncode == 1
     assert "its plans are out of the queue" in said
     queue.wait(lambda status: status["manager_state"] == "idle", "idle")

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from lab_door import assert_all_is_well, bluefleet, on, shell
 
+from patience import ends_in
+
 pytestmark = [pytest.mark.lab, pytest.mark.minutes, pytest.mark.faults, pytest.mark.timeout(300)]
 
 DEAD, HEIR, MOVED = "node1", "node2", "simple"
@@ -53,7 +55,7 @@ def declared() -> Iterator[str]:
     yield text
     shell("docker", "start", f"bluefleet-lab-{DEAD}")
     declare(text)
-    end = time.monotonic() + 60
+    end = ends_in(60)
     while (applied := bluefleet("apply")).returncode != 0:
         assert time.monotonic() < end, applied.stdout + applied.stderr
         time.sleep(1)
@@ -72,7 +74,7 @@ def test_what_a_dead_node_brings_back_is_stopped_and_its_heir_goes_on(declared: 
 
     shell("docker", "start", f"bluefleet-lab-{DEAD}")
     # A site that is declared anew is left alone for a minute.
-    end = time.monotonic() + 120
+    end = ends_in(120)
     while not mended() - before:
         assert time.monotonic() < end, instance(DEAD)
         time.sleep(1)

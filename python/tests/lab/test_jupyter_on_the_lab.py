@@ -10,6 +10,7 @@ import pytest
 from lab_door import ADDRESSES, LAB, bluefleet, on, trust
 
 from jupyter_browser import Browser, reached_from_a_notebook, run_notebook
+from patience import PATIENCE
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -61,7 +62,7 @@ def test_a_notebook_reaches_its_edge_and_neither_databases_nor_hosts() -> None:
 
 @pytest.mark.parametrize("host", ["manager", "data"])
 def test_the_front_page_of_either_edge_names_what_answers_and_loads_nothing(host: str) -> None:
-    answer = httpx.get(f"https://{ADDRESSES[host]}/", verify=trust(), trust_env=False, timeout=20)
+    answer = httpx.get(f"https://{ADDRESSES[host]}/", verify=trust(), trust_env=False, timeout=20 * PATIENCE)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert not re.findall(r"<(?:script|img|iframe|link[^>]+stylesheet)", answer.text)
     ours = {
@@ -71,7 +72,7 @@ def test_the_front_page_of_either_edge_names_what_answers_and_loads_nothing(host
     }
     assert f"https://{ADDRESSES['data']}/jupyter/" in ours
     for link in ours:
-        found = httpx.get(link, verify=trust(), trust_env=False, timeout=20)
+        found = httpx.get(link, verify=trust(), trust_env=False, timeout=20 * PATIENCE)
         assert found.status_code in (200, 302), link
     paths = json.loads(
         httpx.get(f"https://{ADDRESSES['manager']}/api/openapi.json", verify=trust(), trust_env=False).text

@@ -11,6 +11,7 @@ import pytest
 from bluefleet.checkout import find_checkout, find_inventory
 from bluefleet.cli.remote import ssh_command
 from bluefleet.inventory import Connection, render
+from patience import PATIENCE
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -26,7 +27,11 @@ def connections() -> dict[str, Connection]:
 def on(connection: Connection, command: str) -> Answer:
     """Run a shell command on a host."""
     return subprocess.run(
-        [*ssh_command(connection, ["-"])[:-1], command], capture_output=True, text=True, check=False, timeout=120
+        [*ssh_command(connection, ["-"])[:-1], command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120 * PATIENCE,
     )
 
 

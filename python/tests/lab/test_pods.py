@@ -10,6 +10,8 @@ import httpx
 import pytest
 from lab_door import ADDRESSES, LAB, Converge, bluefleet, on, trust
 
+from patience import PATIENCE
+
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 PODS = {"manager": "acquisition", "data": "data"}
@@ -56,7 +58,7 @@ def test_no_service_runs_as_root_and_each_names_its_image_by_digest(host: str) -
 def test_the_edge_passes_the_websockets_of_the_queue() -> None:
     key = secrets()["queue_api_key"]
     with (
-        socket.create_connection((ADDRESSES["manager"], 443), timeout=20) as plain,
+        socket.create_connection((ADDRESSES["manager"], 443), timeout=20 * PATIENCE) as plain,
         trust().wrap_socket(plain, server_hostname=ADDRESSES["manager"]) as edge,
     ):
         edge.sendall(
@@ -71,7 +73,7 @@ def test_the_edge_passes_the_websockets_of_the_queue() -> None:
 
 @pytest.mark.parametrize(("host", "path"), [("manager", "api"), ("manager", "documents"), ("data", "tiled")])
 def test_the_edge_sends_who_leaves_out_the_last_slash_to_a_page_of_its_own(host: str, path: str) -> None:
-    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust(), trust_env=False, timeout=20)
+    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust(), trust_env=False, timeout=20 * PATIENCE)
     assert (answer.status_code, answer.headers["Location"]) == (301, f"/{path}/")
 
 
@@ -79,7 +81,7 @@ def test_the_edge_sends_who_leaves_out_the_last_slash_to_a_page_of_its_own(host:
     ("host", "path", "to"), [("manager", "api/status/", "/api/status"), ("data", "tiled/api/v1", "/tiled/api/v1/")]
 )
 def test_who_is_sent_on_by_a_service_stays_with_the_edge(host: str, path: str, to: str) -> None:
-    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust(), trust_env=False, timeout=20)
+    answer = httpx.get(f"https://{ADDRESSES[host]}/{path}", verify=trust(), trust_env=False, timeout=20 * PATIENCE)
     assert (answer.status_code, answer.headers["Location"]) == (307, to)
 
 

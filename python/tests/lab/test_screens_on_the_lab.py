@@ -14,6 +14,7 @@ import pytest
 from lab_desktop import DEADLINE, DESKTOP, gone_within, said, ssh
 from lab_door import on
 
+from patience import ends_in
 from x_display import Display
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -24,7 +25,7 @@ TARGET = 0.75
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE
+    end = ends_in(DEADLINE)
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.3)

@@ -21,6 +21,7 @@ from lab_queue import LabQueue
 from lab_runs import tiled
 
 from bluefleet.documents.desktops import TELL_EVERY
+from patience import ends_in
 from x_display import Display
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -46,7 +47,7 @@ def test_a_scan_is_typed_its_plot_is_a_window_and_nothing_is_left_behind(display
     pixels = (matplotlib.image.imread(display.picture("plot.png"))[..., :3] * 255).round()
     assert (np.abs(pixels - BLUE).max(axis=-1) < 8).sum() > 300, "no line is in the window"
     session.type("plt.figure('mine'); plt.plot([1, 2])")
-    end = time.monotonic() + DEADLINE
+    end = ends_in(DEADLINE)
     while '"mine"' not in display.windows():
         assert time.monotonic() < end, "windows do nothing while the prompt waits"
         time.sleep(0.2)
@@ -72,7 +73,7 @@ def test_the_operator_sees_documents_that_wait_on_the_desktop() -> None:
         return next(one for one in rows if one["source"] == f"terminals of {DESKTOP}")
 
     def within(seconds: float, reached: Callable[[dict[str, Any]], bool]) -> None:
-        end = time.monotonic() + seconds
+        end = ends_in(seconds)
         while not reached(found := row()):
             assert time.monotonic() < end, found
             time.sleep(1)
@@ -107,7 +108,7 @@ def test_a_session_that_breaks_off_leaves_nothing_and_its_run_is_closed(display:
     os.kill(session.pid, signal.SIGKILL)
     os.waitpid(session.pid, 0)
     assert gone_within(30)
-    end = time.monotonic() + DEADLINE
+    end = ends_in(DEADLINE)
     while (verified := bluefleet("documents", "verify", uid[1])).returncode != 0:
         assert time.monotonic() < end, verified.stdout + verified.stderr
         time.sleep(1)

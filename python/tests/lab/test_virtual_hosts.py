@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from lab_door import ADDRESSES, SUBNET, Converge, shell
 
+from patience import PATIENCE
+
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 # More than any disk has.
 HUGE_MB = 900_000_000
@@ -79,7 +81,7 @@ def test_what_is_the_machines_own_a_virtual_host_may_not_change(setting: str) ->
         ["docker", "exec", "bluefleet-lab-node1", "sh", "-c", f"cat {path} > {path}"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=30 * PATIENCE,
         check=False,
     )
     assert refused.returncode != 0

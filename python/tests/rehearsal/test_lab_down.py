@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bluefleet.checkout import find_checkout
+from patience import PATIENCE
 
 # Each makes a checkout and runs .ci/lab.
 pytestmark = pytest.mark.slow
@@ -62,7 +63,9 @@ class Checkout:
         ours = ("INVENTORY", "SUBNET", "CHECKOUT", "BLUEFLEET_LAB_LOCKED")
         around = {name: value for name, value in os.environ.items() if name not in ours}
         around |= {"PATH": f"{self.top / 'bin'}:{os.environ['PATH']}", "MITOGEN": "no", **(more or {})}
-        return subprocess.run(words, cwd=self.top, env=around, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            words, cwd=self.top, env=around, capture_output=True, text=True, timeout=60 * PATIENCE, check=False
+        )
 
 
 @pytest.fixture

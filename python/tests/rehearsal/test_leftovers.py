@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bluefleet.checkout import find_checkout
+from patience import PATIENCE
 
 # Each runs the whole of .ci/test, though nothing in it does anything.
 pytestmark = pytest.mark.slow
@@ -33,7 +34,13 @@ class Checkout:
         notes.unlink(missing_ok=True)
         around |= {"NOTES": str(notes), "OWNERS": "\n".join(map(str, self.owners)), **more}
         done = subprocess.run(
-            [self.top / ".ci" / "test"], cwd="/", env=around, capture_output=True, text=True, timeout=60, check=False
+            [self.top / ".ci" / "test"],
+            cwd="/",
+            env=around,
+            capture_output=True,
+            text=True,
+            timeout=60 * PATIENCE,
+            check=False,
         )
         assert "Stages of make test:" in done.stdout, done.stdout + done.stderr
         return done.returncode, notes.read_text().splitlines()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bluefleet.checkout import find_checkout
+from patience import PATIENCE
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(120)]
 
@@ -23,12 +24,12 @@ BLUEFLEET = Path(sys.executable).with_name("bluefleet")
 def bluefleet(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(BLUEFLEET), "-i", str(FOLDER), *words],
-        cwd=TOP, capture_output=True, text=True, timeout=100, check=False,
+        cwd=TOP, capture_output=True, text=True, timeout=100 * PATIENCE, check=False,
     )  # fmt: skip
 
 
 def docker(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", *words], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(["docker", *words], capture_output=True, text=True, timeout=30 * PATIENCE, check=False)
 
 
 def test_every_instance_is_its_twin_and_every_device_answers() -> None:

@@ -19,6 +19,7 @@ from bluefleet.documents.settings import TiledSettings
 from bluefleet.model import Site
 from bluefleet.service import ServiceSettings
 from bluefleet.site_file import load_site
+from patience import PATIENCE
 
 # Ansible renders every host first.
 pytestmark = pytest.mark.slow
@@ -46,7 +47,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"made for a test: {name}")
     given = json.dumps({"site_state_dir": str(folder), "site_images": images})
-    done = run_playbook(folder / "mysite", Path(__file__).with_name("render.yml"), "-e", given, timeout=55)
+    done = run_playbook(folder / "mysite", Path(__file__).with_name("render.yml"), "-e", given, timeout=55 * PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -242,7 +243,7 @@ def test_the_example_passes_validation(rendered: Path, arguments: list[str]) -> 
         cwd=rendered,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=55 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from patience import PATIENCE
+
 TOP = Path(__file__).resolve().parents[3]
 ROLES = sorted(path for path in (TOP / "roles").iterdir() if path.is_dir())
 
@@ -77,6 +79,6 @@ def test_readmes_are_made_from_the_specs() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=30 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from patience import PATIENCE
 from role_files import load_role_file
 
 bsui: Any = load_role_file("desktop/files/bsui.py")
@@ -107,7 +108,7 @@ def test_a_checkout_is_imported_as_git_leaves_it(settings: dict[str, Any], home:
     path = os.pathsep.join([told["PYTHONPATH"], *filter(None, sys.path)])
     done = subprocess.run(
         [sys.executable, "-c", CHECKOUT_PROGRAM],
-        env={**os.environ, **told, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=20,
+        env={**os.environ, **told, "PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=20 * PATIENCE,
     )  # fmt: skip
     assert done.stdout.split() == ["0+checkout", str(package / "__init__.py")], done.stderr
 

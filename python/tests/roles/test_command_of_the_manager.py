@@ -7,6 +7,7 @@ import pytest
 from jinja2 import Environment, StrictUndefined
 
 from bluefleet.checkout import find_checkout
+from patience import PATIENCE
 
 TEMPLATE = find_checkout() / "roles" / "fleet" / "templates" / "bluefleet.sh.j2"
 
@@ -33,7 +34,7 @@ def called(
         env={"PATH": f"{folder}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=20 * PATIENCE,
         check=False,
     )
 

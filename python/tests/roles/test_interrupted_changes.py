@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from patience import PATIENCE
+
 TOP = Path(__file__).resolve().parents[3]
 # Each test is some runs of Ansible: 2 s each, several times that where lint and image builds run beside it.
 # A second try would be the run after, which mends what the first one left.
@@ -82,7 +84,7 @@ class Host:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=120 * PATIENCE,
             check=False,
         )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from patience import PATIENCE, ends_in
+
 TOP = Path(__file__).resolve().parents[3]
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 # Each test is some runs of Ansible: a second each, several times that where lint and image builds run beside it.
@@ -59,7 +61,7 @@ class Site:
         with (self.folder.parent / "log").open("wb") as log:
             running = subprocess.Popen(command, cwd=TOP, env=self._environment, stdout=log)
         self.held.append(running)
-        end = time.monotonic() + 90
+        end = ends_in(90)
         while not self._begun.exists():
             assert running.poll() is None, "it ended"
             assert time.monotonic() < end, "it never began"
@@ -73,7 +75,7 @@ class Site:
         """Another run of Ansible on the same site, which does not wait for anything itself."""
         command = [PROGRAM, "-i", self.folder / "hosts.yml", playbook or self.playbook, *arguments]
         return subprocess.run(
-            command, cwd=TOP, env=self._environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=TOP, env=self._environment, capture_output=True, text=True, timeout=120 * PATIENCE, check=False
         )
 
 

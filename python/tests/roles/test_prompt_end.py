@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE, ends_in
+
 TOP = Path(__file__).resolve().parents[3]
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -35,7 +37,7 @@ import time
 from pathlib import Path
 
 def deaf(value, begun):
-    end = time.monotonic() + 90
+    end = ends_in(90)
     while time.monotonic() < end:
         try:
             Path(begun).touch()
@@ -67,13 +69,13 @@ def interrupted(folder: Path, deaf: str) -> tuple[int, str]:
         cwd=TOP, env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        end = time.monotonic() + 60
+        end = ends_in(60)
         while not begun.exists():
             assert running.poll() is None, "it ended"
             assert time.monotonic() < end, "it never began"
             time.sleep(0.05)
         os.killpg(running.pid, signal.SIGINT)
-        _, said = running.communicate(timeout=40)
+        _, said = running.communicate(timeout=40 * PATIENCE)
     finally:
         running.kill()
     return running.returncode, said

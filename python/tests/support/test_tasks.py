@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bluefleet.checkout import find_checkout
+from patience import PATIENCE
 
 # Ansible renders the inventory first.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -61,7 +62,7 @@ def fab(laboratory: Path, programs: Path, *words: str, **environment: str) -> su
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=150 * PATIENCE,
         check=False,
     )
 
@@ -172,7 +173,12 @@ def test_a_verb_that_does_not_end_is_ended(laboratory: Path, programs: Path, tmp
     code = f"import fabfile\nfabfile.BLUEFLEET = {str(tmp_path / 'hangs')!r}\nfabfile._bluefleet('status', seconds=0.5)"
     begin = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=find_checkout(), capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        cwd=find_checkout(),
+        capture_output=True,
+        text=True,
+        timeout=60 * PATIENCE,
+        check=False,
     )
     assert time.monotonic() - begin < 20
     assert "did not end within 0.5 s" in done.stderr

@@ -4,6 +4,8 @@ import subprocess
 
 import pytest
 
+from patience import PATIENCE
+
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAI" + 43 * "A"
 
 
@@ -28,7 +30,9 @@ def test_a_public_key_that_is_none_is_refused(site, line, says):
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa", "ecdsa"])
 def test_keys_as_ssh_keygen_writes_them_are_taken(site, tmp_path, kind):
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "key"], check=True, timeout=60)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", tmp_path / "key"], check=True, timeout=60 * PATIENCE
+    )
     line = (tmp_path / "key.pub").read_text().strip()
     with_options = f'from="192.0.2.0/24",command="echo ssh-rsa no" {line}'
     site.change("group_vars/desktops.yml", "name: ada,", f"name: ada, authorized_keys: ['{line}', '{with_options}'],")

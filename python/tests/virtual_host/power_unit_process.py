@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from patience import PATIENCE
 from real_engine import SOCKET, docker
 from tls_front import Authority
 
@@ -84,7 +85,7 @@ class Unit:
         """Status and content of an answer."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         trust = ssl.create_default_context(cafile=str(self.ca_file))
-        with httpx.Client(verify=trust, trust_env=False, timeout=30) as client:
+        with httpx.Client(verify=trust, trust_env=False, timeout=30 * PATIENCE) as client:
             answer = client.request(method, self.url + path, headers=headers)
         return answer.status_code, answer.json()
 

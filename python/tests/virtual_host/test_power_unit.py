@@ -19,6 +19,7 @@ from power_unit_process import PROGRAM, TOKEN, Host, Unit
 from bluefleet.fleet import Settings
 from bluefleet.fleet._power import cycle
 from bluefleet.model import Node, Power
+from patience import PATIENCE, ends_in
 from real_engine import docker
 from small_registry import programs
 from tls_front import Authority
@@ -87,7 +88,7 @@ def test_a_host_that_was_switched_on_again_is_looked_after_by_the_engine_as_befo
     started = node.inspect()["State"]
     # Not by the engine: that would count as meant.
     os.kill(started["Pid"], signal.SIGKILL)
-    end = time.monotonic() + 20
+    end = ends_in(20)
     while (now := node.inspect()["State"])["StartedAt"] == started["StartedAt"] or not now["Running"]:
         assert time.monotonic() < end, now
         time.sleep(0.05)
@@ -186,7 +187,7 @@ def test_a_unit_without_a_token_does_not_start(tmp_path: Path, token: str | None
     words = ["--network", NETWORK, "--checkout", CHECKOUT, "--token-file", str(tmp_path / "token")]
     files = ["--certificate", str(tmp_path / "server.crt"), "--key", str(tmp_path / "server.key")]
     done = subprocess.run(
-        [sys.executable, PROGRAM, *words, *files], capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, PROGRAM, *words, *files], capture_output=True, text=True, timeout=20 * PATIENCE, check=False
     )
     assert done.returncode == 1
     assert said in done.stderr

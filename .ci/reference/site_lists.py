@@ -22,7 +22,8 @@ def ports() -> str:
             "# Ports",
             "",
             f"Generated from `{SOURCE}`. What the firewall of a host opens to other hosts; all else is closed.",
-            "Names in place of a port or a group are variables: `firewall_…` of [role firewall](../../roles/firewall/README.md), the others of an instance.",
+            "Names in place of a port or a group are variables: `firewall_…` of",
+            "[role firewall](../../roles/firewall/README.md), the others of an instance.",
             "",
             "| port | on hosts of group | from hosts of group | what it is |",
             "| --- | --- | --- | --- |",
@@ -32,8 +33,9 @@ def ports() -> str:
             "| `actor.port` | nodes | manager | Actor of an instance |",
             "| `firewall_extra_ports` | those that declare it | `clients` of each, any unless said | Whatever else the site has there |",
             "",
-            "Every host answers pings. Where Ansible logs in at another port (`ansible_port`), SSH is open there, too. `firewall_ssh_networks` keeps SSH to those networks and,",
-            "on nodes, the manager. What comes in at a card of `firewall_hardware_interfaces` is let in, whatever it is.",
+            "Every host answers pings. Where Ansible logs in at another port (`ansible_port`), SSH is open there, too.",
+            "`firewall_ssh_networks` keeps SSH to those networks and, on nodes, the manager. What comes in at a card of",
+            "`firewall_hardware_interfaces` is let in, whatever it is.",
             "",
         ]
     )

@@ -1,5 +1,6 @@
 """Frames in files, as documents tell of them: Tiled knows of each one, whatever came late, twice, or after the stop."""
 
+import json
 import time
 import urllib.error
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 from document_stack import SITE, Stack, wait_for
 from event_model import compose_run
-from test_document_path import ask, every_kind, publish, tiled
+from test_document_path import ask, every_kind, publish, tiled, with_tiled_client
 from test_replay import letters, replay
 
 from bluefleet.documents import Publisher, Spool
@@ -24,6 +25,33 @@ Documents = list[tuple[str, dict[str, Any]]]
 FRAMES = 40
 OF_FRAMES = {"resource", "datum", "stream_resource", "stream_datum"}
 CAMERAS = ("camera", "stream_camera")
+
+#: A sink whose calls that change what Tiled knows of frames are printed: array, first frame, how many.
+COUNTED = """
+import json, threading
+from bluesky_tiled_plugins.writing.tiled_writer import _RunWriter
+from bluefleet.documents import codec
+from bluefleet.documents.consumer import Received
+from bluefleet.documents.patience import Patience
+from bluefleet.documents.settings import TiledSettings
+from bluefleet.documents.tiled_sink import TiledSink
+
+told, update = [], _RunWriter._update_data_source_for_node
+
+def counted(self, node, source, patch):
+    told.append((node.item["id"], patch.offset[0], patch.shape[0]))
+    return update(self, node, source, patch)
+
+_RunWriter._update_data_source_for_node = counted
+documents = [codec.decode(bytes.fromhex(line.strip())) for line in open("/documents")]
+batch = [Received(offset, documents[0][1]["uid"], *document) for offset, document in enumerate(documents)]
+half = [name for name, _ in documents].index("stream_datum") + 3 * 19 + 1
+sink = TiledSink(TiledSettings.from_environment())
+sink.prepare()
+for some in (batch[:half], batch[half:]):
+    assert sink.write(some, Patience(threading.Event())) == []
+print(json.dumps(sorted(told)))
+"""
 
 
 def send(stack: Stack, documents: Documents, uid: str = "") -> None:
@@ -79,6 +107,18 @@ def test_frames_that_were_missing_when_the_run_ended_are_there_after_a_replay(st
     assert letters(stack, uid) == []
     held = ask(stack, "mongo-sink", f"/runs/{uid}")["streams"]["primary"]
     assert (held["external"], before["streams"]["primary"]["seq_nums"]) == (sorted(CAMERAS), "1-40")
+
+
+def test_frames_that_came_together_are_told_of_together(stack: Stack, images: dict[str, str], tmp_path: Path) -> None:
+    documents = every_kind(pages=False, scan_id=58)
+    file = tmp_path / "documents"
+    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
+    said = with_tiled_client(stack, images, COUNTED, options=("--volume", f"{file}:/documents:ro"))
+    half = FRAMES // 2
+    assert json.loads(said.splitlines()[-1]) == [[camera, first, half] for camera in CAMERAS for first in (0, half)]
+    uid = documents[0][1]["uid"]
+    assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
+    assert [len(files(stack, uid, camera)) for camera in CAMERAS] == [FRAMES, 1]
 
 
 def test_a_replay_keeps_the_end_of_the_run_as_it_was(stack: Stack) -> None:

@@ -51,7 +51,8 @@ def append_but_one(self, partition, rows):
     return refuse(self.uri) if refused in rows["seq_num"].to_pylist() else append(self, partition, rows)
 
 def register_but_one(self, node, source, patch):
-    return refuse(node.uri) if patch.offset[0] == refused - 1 else register(self, node, source, patch)
+    at_fault = patch.offset[0] <= refused - 1 < patch.offset[0] + patch.shape[0]
+    return refuse(node.uri) if at_fault else register(self, node, source, patch)
 
 documents = [codec.decode(bytes.fromhex(line.strip())) for line in open("/documents")]
 run = documents[0][1]["uid"]

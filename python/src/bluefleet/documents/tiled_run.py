@@ -8,13 +8,14 @@ that is away for a while.
 # pyright: basic, reportMissingImports=false
 
 import copy
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bluesky_tiled_plugins.utils import truncate_json_overflow
-from bluesky_tiled_plugins.writing.consolidators import consolidator_factory
+from bluesky_tiled_plugins.writing.consolidators import Patch, consolidator_factory
 from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer, _RunWriter
 from tiled.structures.core import Spec
 
@@ -29,6 +30,8 @@ from bluefleet.documents.tiled_files import refuse_elsewhere
 from bluefleet.documents.tiled_stream import StreamRows
 
 T = TypeVar("T")
+#: Offset and content of a stream_datum.
+Frame = tuple[int, dict[str, Any]]
 EVENTS = {"event", "event_page"}
 
 
@@ -44,7 +47,7 @@ class RunRecorder(_RunWriter):
         self._files: set[str] = set()
         self._streams: dict[str, StreamRows] = {}
         self._known_descriptors: set[str] = set()
-        self._frames: list[tuple[int, dict[str, Any]]] = []
+        self._frames: list[Frame] = []
         self._stored_frames: dict[str, int] = {}
         #: Frames that were refused, by uid, and those of them that their consolidator has counted.
         self._refused_frames: dict[str, dict[str, Any]] = {}
@@ -128,12 +131,8 @@ class RunRecorder(_RunWriter):
         for stream in self._streams.values():
             self.rejected += stream.flush(self._patience)
         frames, self._frames = self._frames, []
-        for offset, doc in frames:
-            try:
-                self._register(doc)
-            except Poison as error:
-                self._refused_frames[doc["uid"]] = doc
-                self.rejected.append(Rejected(offset, str(error)))
+        for together in self._of_one_resource(frames):
+            self._register_or_refuse(together)
 
     def stop(self, doc: Any) -> None:
         """The stop is stored after everything before it; that of a closed run stays as it was."""
@@ -169,23 +168,63 @@ class RunRecorder(_RunWriter):
         consolidator: Any = consolidator_factory(resource, stream.metadata)
         self._consolidators[sres_uid] = self._consolidators[name] = consolidator
         self._sres_nodes[sres_uid] = self._sres_nodes[name] = existing
-        self._stored_frames[existing.uri] = _extent(existing.structure(), existing.data_sources()[0].assets)
+        self._stored_frames[existing.uri] = _extent(existing.data_sources()[0])
         return existing, consolidator
 
-    def _register(self, doc: dict[str, Any]) -> None:
-        """Tell Tiled of frames in a file; frames that it knows are only counted, and all of them once."""
-        node, consolidator = self._patiently(lambda: self.get_sres_node(doc["stream_resource"], doc["descriptor"]))
-        with translated(node.uri):
-            patch = self._counted.pop(doc["uid"], None) or consolidator.consume_stream_datum(doc)
-            source = consolidator.get_data_source()
-        if _extent(source.structure, source.assets) <= self._stored_frames.get(node.uri, 0):
-            return
+    def _of_one_resource(self, frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+        """The same frames: each array's in their order, and those that follow each other in one resource together."""
+        arrays: dict[Any, list[Frame]] = defaultdict(list)
+        for offset, doc in frames:
+            resource: Any = self._stream_resource_cache.get(doc["stream_resource"]) or {}
+            arrays[resource.get("data_key")].append((offset, doc))
+        for array in arrays.values():
+            for _, together in itertools.groupby(
+                array, lambda frame: (frame[1]["stream_resource"], frame[1]["descriptor"])
+            ):
+                yield list(together)
+
+    def _register_or_refuse(self, frames: list[Frame]) -> None:
         try:
-            self._refuse_elsewhere(source.assets)
-            self._patiently(lambda: self._update_data_source_for_node(node, source, patch))
+            self._register([doc for _, doc in frames])
+        except Poison as error:
+            if len(frames) > 1:
+                # One of them is at fault: it shall not take the others along.
+                for frame in frames:
+                    self._register_or_refuse([frame])
+                return
+            ((offset, doc),) = frames
+            self._refused_frames[doc["uid"]] = doc
+            self.rejected.append(Rejected(offset, str(error)))
+
+    def _register(self, docs: Sequence[dict[str, Any]]) -> None:
+        """Tell Tiled once of frames of one resource. What it knows already is only counted, and each frame once.
+
+        Raises Poison: a single frame counts all the same, of several none does.
+        """
+        resource, descriptor = docs[0]["stream_resource"], docs[0]["descriptor"]
+        node, consolidator = self._patiently(lambda: self.get_sres_node(resource, descriptor))
+        before = {name: copy.copy(value) for name, value in vars(consolidator).items()}
+        known = self._stored_frames.get(node.uri, 0)
+        patches: list[Any] = []
+        try:
+            with translated(node.uri):
+                for doc in docs:
+                    patch = self._counted.get(doc["uid"]) or consolidator.consume_stream_datum(doc)
+                    if not known or _extent(consolidator.get_data_source()) > known:
+                        patches.append(patch)
+                source = consolidator.get_data_source()
+            if patches:
+                self._refuse_elsewhere(source.assets)
+                told = Patch.combine_patches(patches)
+                self._patiently(lambda: self._update_data_source_for_node(node, source, told))
         except Poison:
-            self._counted[doc["uid"]] = patch
+            if len(docs) > 1:
+                vars(consolidator).update(before)
+            elif patches:
+                self._counted[docs[0]["uid"]] = patches[0]
             raise
+        for doc in docs:
+            self._counted.pop(doc["uid"], None)
 
     def _refuse_elsewhere(self, assets: Sequence[Any]) -> None:
         """Their names are made of the resource's address and of a template beside it."""
@@ -361,7 +400,7 @@ def _events(name: str, document: Document) -> list[Event]:
     return [(numbers, times)] if name == "event" else list(zip(numbers, times, strict=True))
 
 
-def _extent(structure: Any, assets: Sequence[Any]) -> int:
+def _extent(source: Any) -> int:
     """How many frames; of what has no shape, how many files."""
-    shape = getattr(structure, "shape", None)
-    return int(shape[0]) if shape else len(assets)
+    shape = getattr(source.structure, "shape", None)
+    return int(shape[0]) if shape else len(source.assets)

@@ -9,10 +9,12 @@ pytest_plugins = ["real_engine", "service_process", "x_display"]
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Each test has its time, as long as this machine needs."""
-    usual = config.getoption("timeout") or config.getini("timeout")
+    given = config.getoption("timeout")
+    usual = float(config.getini("timeout") if given is None else given)
     for item in items:
         own = item.get_closest_marker("timeout")
-        item.add_marker(pytest.mark.timeout(float(own.args[0] if own else usual) * PATIENCE), append=False)
+        seconds = usual if own is None else float(own.args[0])
+        item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

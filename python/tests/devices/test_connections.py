@@ -16,13 +16,13 @@ from bluesky.run_engine import call_in_bluesky_event_loop
 from bluefleet.acquisition.guard import DeviceLost, DeviceUnreachable, refuse_unreachable
 from bluefleet.devices import Axis, Detector, RandomWalk, ReadOnlySignal, SettableSignal, connections
 from bluefleet.devices.connections import Connections
-from patience import PATIENCE, ends_in
+from patience import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 
 def until(condition: Callable[[], bool], deadline: float = 30.0) -> None:
-    end = ends_in(deadline)
+    end = time.monotonic() + deadline
     while not condition():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.05)

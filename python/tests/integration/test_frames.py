@@ -26,9 +26,10 @@ FRAMES = 40
 OF_FRAMES = {"resource", "datum", "stream_resource", "stream_datum"}
 CAMERAS = ("camera", "stream_camera")
 
-#: A sink whose calls that change what Tiled knows of frames are printed: array, first frame, how many.
+#: Sinks that follow each other as after crashes: the first takes a part of the documents, each other one all of them. What
+#: each told Tiled of frames is printed: array, first frame, how many.
 COUNTED = """
-import json, threading
+import json, sys, threading
 from bluesky_tiled_plugins.writing.tiled_writer import _RunWriter
 from bluefleet.documents import codec
 from bluefleet.documents.consumer import Received
@@ -39,19 +40,27 @@ from bluefleet.documents.tiled_sink import TiledSink
 told, update = [], _RunWriter._update_data_source_for_node
 
 def counted(self, node, source, patch):
-    told.append((node.item["id"], patch.offset[0], patch.shape[0]))
-    return update(self, node, source, patch)
+    update(self, node, source, patch)
+    told[-1].append((node.item["id"], patch.offset[0], patch.shape[0]))
 
 _RunWriter._update_data_source_for_node = counted
 documents = [codec.decode(bytes.fromhex(line.strip())) for line in open("/documents")]
 batch = [Received(offset, documents[0][1]["uid"], *document) for offset, document in enumerate(documents)]
-half = [name for name, _ in documents].index("stream_datum") + 3 * 19 + 1
-sink = TiledSink(TiledSettings.from_environment())
-sink.prepare()
-for some in (batch[:half], batch[half:]):
-    assert sink.write(some, Patience(threading.Event())) == []
-print(json.dumps(sorted(told)))
+for upto in (int(sys.argv[1]), len(batch), len(batch)):
+    told.append([])
+    sink = TiledSink(TiledSettings.from_environment())
+    sink.prepare()
+    assert sink.write(batch[:upto], Patience(threading.Event())) == []
+print(json.dumps(told))
 """
+
+
+def told_by_sinks(stack: Stack, image: dict[str, str], folder: Path, documents: Documents, first: int) -> list[Any]:
+    """What sinks that follow each other told Tiled of frames; the first got so many of the documents."""
+    file = folder / "documents"
+    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
+    said = with_tiled_client(stack, image, COUNTED, str(first), options=("--volume", f"{file}:/documents:ro"))
+    return json.loads(said.splitlines()[-1])
 
 
 def send(stack: Stack, documents: Documents, uid: str = "") -> None:
@@ -109,16 +118,54 @@ def test_frames_that_were_missing_when_the_run_ended_are_there_after_a_replay(st
     assert (held["external"], before["streams"]["primary"]["seq_nums"]) == (sorted(CAMERAS), "1-40")
 
 
-def test_frames_that_came_together_are_told_of_together(stack: Stack, images: dict[str, str], tmp_path: Path) -> None:
-    documents = every_kind(pages=False, scan_id=58)
-    file = tmp_path / "documents"
-    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
-    said = with_tiled_client(stack, images, COUNTED, options=("--volume", f"{file}:/documents:ro"))
-    half = FRAMES // 2
-    assert json.loads(said.splitlines()[-1]) == [[camera, first, half] for camera in CAMERAS for first in (0, half)]
+@tried_once
+def test_frames_that_came_together_are_told_of_together_and_once(
+    stack: Stack, images: dict[str, str], tmp_path: Path
+) -> None:
+    documents = every_kind(pages=False, scan_id=60)
+    half, last = FRAMES // 2, [name for name, _ in documents].index("stream_datum") + 3 * (FRAMES // 2 - 1)
+    first, second, third = told_by_sinks(stack, images, tmp_path, documents, last + 1)
+    assert sorted(first) == [[camera, 0, half] for camera in CAMERAS]
+    assert sorted(second) == [[camera, half, half] for camera in CAMERAS]
+    assert third == []
     uid = documents[0][1]["uid"]
     assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
     assert [len(files(stack, uid, camera)) for camera in CAMERAS] == [FRAMES, 1]
+
+
+@tried_once
+def test_frames_of_two_resources_of_one_key_keep_their_order(
+    stack: Stack, images: dict[str, str], tmp_path: Path
+) -> None:
+    run = compose_run(metadata={"scan_id": 61})
+    keys = {
+        "stream_camera": {
+            "dtype": "array",
+            "shape": [1, 5, 6],
+            "external": "STREAM:",
+            "dtype_numpy": "<u1",
+            "source": "SIM",
+        }
+    }
+    stream = run.compose_descriptor(
+        name="primary", data_keys=keys, object_keys={"x": list(keys)}, configuration={}, hints={}
+    )
+    documents: Documents = [("start", run.start_doc), ("descriptor", stream.descriptor_doc)]
+    for first_frame, letter in ((0, "a"), (3, "b")):
+        resource = run.compose_stream_resource(
+            mimetype="multipart/related;type=image/tiff", uri="file://localhost/data/", data_key="stream_camera",
+            parameters={"template": letter + "_{:d}.tif", "chunk_shape": (1, 5, 6)},
+        )  # fmt: skip
+        documents.append(("stream_resource", resource.stream_resource_doc))
+        for frame in range(first_frame, first_frame + 3):
+            indices = {"start": frame, "stop": frame + 1}
+            datum = resource.compose_stream_datum(indices=indices, descriptor=stream.descriptor_doc)
+            documents.append(("stream_datum", datum))
+    documents.append(("stop", run.compose_stop()))
+    first, second, third = told_by_sinks(stack, images, tmp_path, documents, 6)
+    assert (first, second, third) == ([["stream_camera", 0, 3]], [["stream_camera", 3, 3]], [])
+    names = [uri.rpartition("/")[2] for uri in files(stack, documents[0][1]["uid"], "stream_camera")]
+    assert names == ["a_0.tif", "a_1.tif", "a_2.tif", "b_0.tif", "b_1.tif", "b_2.tif"]
 
 
 def test_a_replay_keeps_the_end_of_the_run_as_it_was(stack: Stack) -> None:

@@ -22,8 +22,6 @@ from lab_queue import LabQueue
 from lab_runs import tiled
 from test_faults_documents import kill
 
-from patience import ends_in
-
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(600)]
 
 #: Room for the write-ahead log of SQLite, which is counted and takes up to 4 MB, and some for documents.
@@ -124,7 +122,7 @@ def test_an_ioc_that_dies_ends_the_run_by_name_and_the_queue_waits_for_a_decisio
         queue.ask("POST", "queue/item/remove", {"uid": items[0]["item_uid"]})
         shorter = {"item_type": "plan", "name": "count", "args": [["random_walk"]], "kwargs": {"num": 3}}
         queue.ask("POST", "queue/item/add", {"item": shorter, "pos": "front"})
-        end = ends_in(BACK_WITHIN)
+        end = time.monotonic() + BACK_WITHIN
         while True:
             queue.ask("POST", "queue/start")
             queue.wait(lambda s: s["manager_state"] == "idle" and s["running_item_uid"] is None, "idle")

@@ -221,7 +221,8 @@ class SinkService:
             "enable.auto.commit": False,
             "on_commit": self._commits_of_this_client(),
             "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": 50,
+            # What comes is sent at once; where nothing does, each question costs the broker, and holds up the one for the end.
+            "fetch.wait.max.ms": 200,
             "fetch.error.backoff.ms": 100,
             "queued.max.messages.kbytes": 32768,
             "queued.min.messages": READ_AHEAD,

@@ -168,7 +168,7 @@ class RunRecorder(_RunWriter):
         consolidator: Any = consolidator_factory(resource, stream.metadata)
         self._consolidators[sres_uid] = self._consolidators[name] = consolidator
         self._sres_nodes[sres_uid] = self._sres_nodes[name] = existing
-        self._stored_frames[existing.uri] = _extent(existing.data_sources()[0])
+        self._stored_frames[existing.uri] = _extent(existing.structure(), existing.data_sources()[0].assets)
         return existing, consolidator
 
     def _of_one_resource(self, frames: Iterable[Frame]) -> Iterator[list[Frame]]:
@@ -199,29 +199,28 @@ class RunRecorder(_RunWriter):
     def _register(self, docs: Sequence[dict[str, Any]]) -> None:
         """Tell Tiled once of frames of one resource. What it knows already is only counted, and each frame once.
 
-        Raises Poison: a single frame counts all the same, of several none does.
+        Raises Poison: a single frame keeps the place that its consolidator gave it, several have none.
         """
-        resource, descriptor = docs[0]["stream_resource"], docs[0]["descriptor"]
+        resource, descriptor, several = docs[0]["stream_resource"], docs[0]["descriptor"], len(docs) > 1
         node, consolidator = self._patiently(lambda: self.get_sres_node(resource, descriptor))
-        before = {name: copy.copy(value) for name, value in vars(consolidator).items()}
+        before = {name: copy.copy(value) for name, value in vars(consolidator).items()} if several else {}
         known = self._stored_frames.get(node.uri, 0)
-        patches: list[Any] = []
+        new: list[Any] = []
         try:
             with translated(node.uri):
                 for doc in docs:
                     patch = self._counted.get(doc["uid"]) or consolidator.consume_stream_datum(doc)
-                    if not known or _extent(consolidator.get_data_source()) > known:
-                        patches.append(patch)
+                    if not several:
+                        self._counted[doc["uid"]] = patch
+                    if new or _extent_so_far(consolidator) > known:
+                        new.append(patch)
                 source = consolidator.get_data_source()
-            if patches:
+            if new:
                 self._refuse_elsewhere(source.assets)
-                told = Patch.combine_patches(patches)
+                told = Patch.combine_patches(new)
                 self._patiently(lambda: self._update_data_source_for_node(node, source, told))
         except Poison:
-            if len(docs) > 1:
-                vars(consolidator).update(before)
-            elif patches:
-                self._counted[docs[0]["uid"]] = patches[0]
+            vars(consolidator).update(before)
             raise
         for doc in docs:
             self._counted.pop(doc["uid"], None)
@@ -400,7 +399,12 @@ def _events(name: str, document: Document) -> list[Event]:
     return [(numbers, times)] if name == "event" else list(zip(numbers, times, strict=True))
 
 
-def _extent(source: Any) -> int:
+def _extent_so_far(consolidator: Any) -> int:
+    source = consolidator.get_data_source()
+    return _extent(source.structure, source.assets)
+
+
+def _extent(structure: Any, assets: Sequence[Any]) -> int:
     """How many frames; of what has no shape, how many files."""
-    shape = getattr(source.structure, "shape", None)
-    return int(shape[0]) if shape else len(source.assets)
+    shape = getattr(structure, "shape", None)
+    return int(shape[0]) if shape else len(assets)

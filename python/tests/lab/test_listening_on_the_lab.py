@@ -19,18 +19,15 @@ def heard(*options: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_a_run_is_heard_while_it_goes_on_and_whole_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_heard_while_it_goes_on_and_whole_afterwards(queue: LabQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     # With it the site would not be asked.
     monkeypatch.delenv("BLUEFLEET_KAFKA_BOOTSTRAP", raising=False)
-    queue = LabQueue()
-    queue.open()
     uid = queue.start("count", ["det1"], num=200, delay=0.5)
     try:
         live = [json.loads(line) for line in heard("--json", "--run", uid[:8], "--count", "2")]
         assert queue.status()["re_state"] == "running", "they came before the run had ended"
     finally:
         queue.stop()
-        queue.close()
     assert [(each["run"], each["name"]) for each in live] == [(uid, "event")] * 2
     first, second = (each["document"] for each in live)
     assert second["seq_num"] == first["seq_num"] + 1

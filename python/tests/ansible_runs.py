@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patience import PATIENCE
+
 TOP = Path(__file__).resolve().parents[2]
 
 
@@ -18,6 +20,6 @@ def run_playbook(
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=timeout * PATIENCE,
         check=False,
     )

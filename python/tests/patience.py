@@ -1,4 +1,7 @@
-"""How long tests wait before they call something late: longer where a machine is shared, as `make test` says."""
+"""How long tests wait before they call something late: longer where a machine is shared, as `make test` says.
+
+A deadline that is itself what a test claims is not stretched: what is to be gone or back by then, on any machine.
+"""
 
 import os
 import time

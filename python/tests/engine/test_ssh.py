@@ -13,7 +13,6 @@ import pytest
 
 from bluefleet.engine import Deadlines, Endpoint, Engine, EngineTimeout, EngineUnreachable, Happened, OwnFault
 from bluefleet.engine._ssh import SshLink, SshLinks
-from patience import ends_in
 from real_engine import SOCKET
 
 QUICK = Deadlines(connect=0.2, answer=0.3)
@@ -102,7 +101,7 @@ def engine_threads() -> set[threading.Thread]:
 def nothing_is_left(folder: Path) -> None:
     assert groups(folder)
     # A thread that was told ends a moment later.
-    deadline = ends_in(5)
+    deadline = time.monotonic() + 5
     while engine_threads() or not all(map(is_gone, groups(folder))):
         assert time.monotonic() < deadline, (engine_threads(), groups(folder))
         time.sleep(0.01)

@@ -117,7 +117,7 @@ class Stack:
             kafka_password_file=file,
         )
 
-    def verify(self, run: str, wait: float = 60) -> Verdict:
+    def verify(self, run: str, wait: float = 60 * PATIENCE) -> Verdict:
         """Whether the run is equal everywhere."""
         forwarder, mongo, tiled = (
             f"http://{self.addresses[name]}:8400" for name in ("forwarder", "mongo-sink", "tiled-sink")
@@ -132,7 +132,7 @@ class Stack:
             Place(name, f"{url}/named") for name, url in (("spool", forwarder), ("mongo", mongo), ("tiled", tiled))
         ]
         verifier = Verifier(places, None, indexes=indexes, topic=Place("kafka", f"{forwarder}/started"))
-        return verifier.verify(run, wait=wait * PATIENCE)
+        return verifier.verify(run, wait=wait)
 
     def run(self, service: str, image: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
         """Start a container; its name."""
@@ -182,7 +182,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> An
             if found:
                 return found
         time.sleep(0.1)
-    raise AssertionError(f"{what}: not within {seconds:g} s ({last})")
+    raise AssertionError(f"{what}: not within {seconds * PATIENCE:g} s ({last})")
 
 
 def listens(address: str, port: int) -> Callable[[], bool]:

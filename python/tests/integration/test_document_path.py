@@ -183,6 +183,20 @@ def with_tiled_client(
     )  # fmt: skip
 
 
+def with_documents(
+    stack: Stack,
+    images: dict[str, str],
+    folder: Path,
+    script: str,
+    documents: list[tuple[str, dict[str, Any]]],
+    *arguments: str,
+) -> str:
+    """The same, and the script finds these documents in /documents, one a line."""
+    file = folder / "documents"
+    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
+    return with_tiled_client(stack, images, script, *arguments, options=("--volume", f"{file}:/documents:ro"))
+
+
 def publish(stack: Stack, documents: list[tuple[str, dict[str, Any]]], writer: str = "crafted") -> str:
     """Spool documents; the run's uid."""
     with Spool(stack.spool, writer=writer) as spool:
@@ -348,9 +362,7 @@ def test_the_layout_in_tiled_is_that_of_tiledwriter(stack: Stack, images: dict[s
     documents = every_kind(pages=False, scan_id=12, whole=True)
     uid = publish(stack, documents)
     assert stack.verify(uid).equal
-    file = tmp_path / "documents"
-    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
-    seen = with_tiled_client(stack, images, LAYOUT, uid, options=("--volume", f"{file}:/documents:ro"))
+    seen = with_documents(stack, images, tmp_path, LAYOUT, documents, uid)
     assert seen == "the same"
 
 
@@ -439,7 +451,7 @@ class TestFaults:
             stack.restart(service)
             time.sleep(1)
         worker.wait()
-        verdict = stack.verify(uid, wait=120)
+        verdict = stack.verify(uid, wait=120 * PATIENCE)
         assert verdict.equal, verdict.differences
         assert verdict.streams == {"primary": 600}
         # A forwarder that was killed may have sent some twice; the first copies are in order all the same.

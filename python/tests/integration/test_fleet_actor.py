@@ -18,7 +18,6 @@ from bluefleet.fleet import Overrides, Settings, State, history
 from bluefleet.model import Site
 from camera_process import CameraProcess, Client
 from machine import Machine, PowerUnit
-from patience import ends_in
 from real_engine import MakeSite, Seen, docker
 from tls_front import Fronts
 
@@ -213,7 +212,7 @@ def test_talk_that_fails_at_one_fails_and_says_which_and_one_that_dies_ends_it(
     assert ["cam1", "Pong."] in of(told, "text")
 
     cameras[1].start()
-    deadline = ends_in(15)
+    deadline = time.monotonic() + 15
     while end(link.told("talk ping"))[0] != ":":
         assert time.monotonic() < deadline, "it is not dialled again"
         time.sleep(0.2)

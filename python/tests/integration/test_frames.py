@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 from document_stack import SITE, Stack, wait_for
 from event_model import compose_run
-from test_document_path import ask, every_kind, publish, tiled, with_tiled_client
+from test_document_path import ask, every_kind, publish, tiled, with_documents
 from test_replay import letters, replay
 
 from bluefleet.documents import Publisher, Spool
@@ -55,11 +55,9 @@ print(json.dumps(told))
 """
 
 
-def told_by_sinks(stack: Stack, image: dict[str, str], folder: Path, documents: Documents, first: int) -> list[Any]:
+def told_by_sinks(stack: Stack, images: dict[str, str], folder: Path, documents: Documents, first: int) -> list[Any]:
     """What sinks that follow each other told Tiled of frames; the first got so many of the documents."""
-    file = folder / "documents"
-    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
-    said = with_tiled_client(stack, image, COUNTED, str(first), options=("--volume", f"{file}:/documents:ro"))
+    said = with_documents(stack, images, folder, COUNTED, documents, str(first))
     return json.loads(said.splitlines()[-1])
 
 

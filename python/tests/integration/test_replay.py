@@ -13,7 +13,7 @@ import pymongo
 import pytest
 from confluent_kafka import Producer
 from document_stack import API_KEY, SITE, Stack, docker, sink_options, wait_for
-from test_document_path import ask, every_kind, publish, tiled, with_tiled_client
+from test_document_path import ask, every_kind, publish, tiled, with_documents
 
 from bluefleet.documents.ask import Asker, Place
 from bluefleet.documents.backlog import Backlog, ask_backlog
@@ -292,9 +292,7 @@ def test_a_letter_that_is_sent_again_while_its_run_is_open_is_stored(
     digester = Digester(documents[0][1]["uid"])
     for name, document in documents:
         digester.add(name, document)
-    file = tmp_path / "documents"
-    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
-    said = with_tiled_client(stack, images, REFUSED_ONCE, str(refused), options=("--volume", f"{file}:/documents:ro"))
+    said = with_documents(stack, images, tmp_path, REFUSED_ONCE, documents, str(refused))
     expected, found = digester.finish(), RunDigest.model_validate_json(said.splitlines()[-1])
     assert differing(expected, found, "the run") == []
     stream = tiled(stack, f"search/runs/{expected.run}/primary")["data"]
@@ -308,10 +306,7 @@ def test_an_event_whose_frame_is_none_is_refused_each_time_and_its_run_ends(
     documents = every_kind(pages=False, scan_id=27, whole=True)
     seventh = [document for name, document in documents if name == "datum"][6]
     seventh["datum_kwargs"] = {"indices": {"start": "nowhere", "stop": 7}}
-    file = tmp_path / "documents"
-    file.write_text("\n".join(encode(name, document).hex() for name, document in documents))
-    options = ("--volume", f"{file}:/documents:ro")
-    with_tiled_client(stack, images, REFUSED_ONCE, "7", "--unfit", options=options)
+    with_documents(stack, images, tmp_path, REFUSED_ONCE, documents, "7", "--unfit")
     held = ask(stack, "tiled-sink", f"/runs/{documents[0][1]['uid']}")
     assert (held["exit_status"], held["streams"]["primary"]["seq_nums"]) == ("success", "1-40")
 

@@ -48,7 +48,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 120, every: 
         except (httpx.HTTPError, AssertionError) as error:
             last = error
         time.sleep(every)
-    raise AssertionError(f"{what}: not within {seconds:g} s ({last})")
+    raise AssertionError(f"{what}: not within {seconds * PATIENCE:g} s ({last})")
 
 
 def healthy(host: str) -> bool:

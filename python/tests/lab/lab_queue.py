@@ -90,5 +90,5 @@ class LabQueue:
         """Wait for a state; what is answered may be half a second old."""
         end = ends_in(seconds)
         while not reached(status := self.status()):
-            assert time.monotonic() < end, f"the queue is not {state} after {seconds:g} s: {status}"
+            assert time.monotonic() < end, f"the queue is not {state} after {seconds * PATIENCE:g} s: {status}"
             time.sleep(0.3)

@@ -10,8 +10,6 @@ import pytest
 from lab_door import Converge, another_inventory, bluefleet, change, on
 from lab_queue import LabQueue
 
-from patience import ends_in
-
 pytestmark = [pytest.mark.lab, pytest.mark.faults, pytest.mark.timeout(500)]
 
 KAFKA_DIFFERS = ("-e", "acquisition_kafka_memory=500m")
@@ -83,7 +81,7 @@ def test_what_a_running_plan_needs_is_not_restarted_unless_that_is_allowed(
     assert mini_beamline() != before[1]
 
     queue.stop()
-    end = ends_in(30)
+    end = time.monotonic() + 30
     while NEW_DEVICE not in queue.devices():
         assert time.monotonic() < end, (
             f"{NEW_DEVICE} did not join the idle worker: {bluefleet('devices', 'list').stdout}"

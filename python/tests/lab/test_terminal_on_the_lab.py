@@ -73,7 +73,7 @@ def test_the_operator_sees_documents_that_wait_on_the_desktop() -> None:
         return next(one for one in rows if one["source"] == f"terminals of {DESKTOP}")
 
     def within(seconds: float, reached: Callable[[dict[str, Any]], bool]) -> None:
-        end = ends_in(seconds)
+        end = time.monotonic() + seconds
         while not reached(found := row()):
             assert time.monotonic() < end, found
             time.sleep(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patience import PATIENCE, ends_in
+from patience import ends_in
 
 TOP = Path(__file__).resolve().parents[3]
 PROGRAM = Path(sys.executable).with_name("ansible-playbook")
@@ -75,7 +75,7 @@ def interrupted(folder: Path, deaf: str) -> tuple[int, str]:
             assert time.monotonic() < end, "it never began"
             time.sleep(0.05)
         os.killpg(running.pid, signal.SIGINT)
-        _, said = running.communicate(timeout=40 * PATIENCE)
+        _, said = running.communicate(timeout=40)
     finally:
         running.kill()
     return running.returncode, said

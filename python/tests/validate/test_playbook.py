@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from ansible_runs import run_playbook
-from patience import PATIENCE
 
 # Each test is one or two runs of Ansible: 4 s each, several times that where lint and image builds run beside it.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(320)]
@@ -14,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(320)]
 
 def converge(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the playbook on an inventory."""
-    return run_playbook(folder, "playbooks/validate.yml", *options, timeout=150 * PATIENCE)
+    return run_playbook(folder, "playbooks/validate.yml", *options, timeout=150)
 
 
 def test_a_good_inventory_gets_its_secrets_and_the_second_time_nothing_changes(site):

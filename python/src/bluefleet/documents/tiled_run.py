@@ -206,15 +206,19 @@ class RunRecorder(_RunWriter):
         before = {name: copy.copy(value) for name, value in vars(consolidator).items()} if several else {}
         known = self._stored_frames.get(node.uri, 0)
         new: list[Any] = []
+        source: Any = None
         try:
             with translated(node.uri):
                 for doc in docs:
                     patch = self._counted.get(doc["uid"]) or consolidator.consume_stream_datum(doc)
                     if not several:
                         self._counted[doc["uid"]] = patch
-                    if new or _extent_so_far(consolidator) > known:
+                    if not new:
+                        source = consolidator.get_data_source()
+                    if new or _extent(source.structure, source.assets) > known:
                         new.append(patch)
-                source = consolidator.get_data_source()
+                if several:
+                    source = consolidator.get_data_source()
             if new:
                 self._refuse_elsewhere(source.assets)
                 told = Patch.combine_patches(new)
@@ -397,11 +401,6 @@ def identity(name: str, document: Document) -> str:
 def _events(name: str, document: Document) -> list[Event]:
     numbers, times = document["seq_num"], document["time"]
     return [(numbers, times)] if name == "event" else list(zip(numbers, times, strict=True))
-
-
-def _extent_so_far(consolidator: Any) -> int:
-    source = consolidator.get_data_source()
-    return _extent(source.structure, source.assets)
 
 
 def _extent(structure: Any, assets: Sequence[Any]) -> int:

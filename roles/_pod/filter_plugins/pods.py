@@ -31,11 +31,13 @@ def pod_project(services, files, pod, site):
     """
     networks = {"default": network(pod)}
     project = {"name": pod, "networks": networks, "services": {}}
+    # Once: values are rendered by being looked at.
+    files = _plain(files)
     for name, declared in _plain(services).items():
         service = {**COMMON, **declared}
         service["healthcheck"] = {**HEALTH, **service["healthcheck"]}
         service["labels"] = {f"{LABEL}.site": site, f"{LABEL}.pod": pod, f"{LABEL}.service": name}
-        read = [entry for entry in _plain(files) if entry.get("service") == name and entry.get("when", True)]
+        read = [entry for entry in files if entry.get("service") == name and entry.get("when", True)]
         closed = {each: closed_network(f"{pod}-{each}") for each in service.get("networks", {}) if each != "default"}
         networks |= closed
         service["labels"][f"{LABEL}.spec"] = _spec({**service, "pod network": networks["default"], **closed}, read)

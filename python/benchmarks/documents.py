@@ -39,7 +39,7 @@ from event_model import compose_run  # noqa: E402 - see above
 from bluefleet.documents import Publisher, Spool  # noqa: E402 - see above
 from bluefleet.documents.ask import Asker, Place  # noqa: E402 - see above
 from bluefleet.documents.codec import encode  # noqa: E402 - see above
-from figures import Figure, keep, table  # noqa: E402 - see above
+from figures import Figure, report, speed_ms  # noqa: E402 - see above
 
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 
@@ -309,6 +309,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a twentieth of the documents")
     parser.add_argument("--keep", action="store_true", help=f"write the figures into {PAGE.relative_to(ROOT)}")
     chosen = parser.parse_args()
+    before_ms = speed_ms()
     if chosen.small and chosen.keep:
         parser.error("figures of --small are not worth keeping")
     share = 20 if chosen.small else 1
@@ -346,9 +347,7 @@ def main() -> None:
         flat = all(highest < before + FLAT for before, highest in held.values())
         name = f"{count:,} documents drained after Kafka was away, until both sinks have them"
         told(Figure(name, f"memory flat: less than {FLAT} MB more", measured, flat))
-    sys.stdout.write(table(figures))
-    if chosen.keep:
-        keep(PAGE, figures, "document figures")
+    report(figures, before_ms, PAGE if chosen.keep else None, "document figures")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,10 +43,10 @@ def machine() -> str:
     return f"{cores} cores, {gibibytes:.0f} GiB, {release}, kernel {kernel}"
 
 
-def speed() -> str:
-    """How fast Python was on one core: the median of five loops of a million additions, in ms.
+def speed_ms() -> float:
+    """How fast Python is on one core: the median of five loops of a million additions, in ms.
 
-    A rented machine is at some hours a third as fast as at others, and tells it nowhere: figures are compared beside this.
+    A rented machine is within minutes twice as fast or half, and tells it nowhere: figures are compared beside this.
     """
     took: list[float] = []
     for _ in range(5):
@@ -54,22 +55,30 @@ def speed() -> str:
         for number in range(1_000_000):
             total += number
         took.append(time.perf_counter() - begun)
-    return f"a million additions in Python took {statistics.median(took) * 1000:.0f} ms"
+    return statistics.median(took) * 1000
 
 
-def table(figures: list[Figure]) -> str:
-    """The figures as a Markdown table, under the day, the machine and how fast it was when they had been taken."""
-    head = f"Taken on {datetime.now(UTC):%Y-%m-%d} on {machine()}; {speed()}.\n\n"
+def table(figures: list[Figure], speed: str) -> str:
+    """The figures as a Markdown table, under the day, the machine and how fast it was."""
+    head = f"Taken on {datetime.now(UTC):%Y-%m-%d} on {machine()}; {speed}.\n\n"
     head += "| figure | target | measured | holds |\n| --- | --- | --- | --- |\n"
     return head + "\n".join(figure.row() for figure in figures) + "\n"
 
 
-def keep(page: Path, figures: list[Figure], place: str = "figures") -> None:
-    """Put the table between the marks of that place on ``page``. Raises ValueError where the page lacks them."""
+def report(figures: list[Figure], before_ms: float, page: Path | None, place: str = "figures") -> None:
+    """Print the table, and put it in its place on ``page`` where there is one. ``before_ms`` is the speed at the start."""
+    text = table(figures, f"a million additions in Python took {before_ms:.0f} ms before, {speed_ms():.0f} ms after")
+    sys.stdout.write(text)
+    if page is not None:
+        keep(page, text, place)
+
+
+def keep(page: Path, new: str, place: str) -> None:
+    """Put a table between the marks of that place on ``page``. Raises ValueError where the page lacks them."""
     text = page.read_text(encoding="utf-8")
     begin, end = f"<!-- {place}: begin -->", f"<!-- {place}: end -->"
     if begin not in text or end not in text:
         raise ValueError(f"{page}: no place for the figures; it needs the lines {begin} and {end}")
     before, rest = text.split(begin, 1)
     after = rest.split(end, 1)[1]
-    page.write_text(f"{before}{begin}\n{table(figures)}{end}{after}", encoding="utf-8")
+    page.write_text(f"{before}{begin}\n{new}{end}{after}", encoding="utf-8")

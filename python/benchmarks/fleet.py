@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import beside_fliswarm
-from figures import Figure, keep, table
+from figures import Figure, report, speed_ms
 from fleet_site import ManyNodes
 from lab_manager import lab_figures
 from many_engines import Asked, Places, many_engines
@@ -91,6 +91,7 @@ def main() -> int:
     arguments.add_argument("--lab-only", action="store_true", help="only the laboratory's figures")
     arguments.add_argument("--keep", action="store_true", help=f"write the figures into {PAGE.relative_to(ROOT)}")
     chosen = arguments.parse_args()
+    before_ms = speed_ms()
     # Ended by a signal, too, it removes what it made.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
@@ -115,9 +116,7 @@ def main() -> int:
                 many.remove()
     figures.extend(lab_figures(chosen.inventory, chosen.times, reconnect=chosen.reconnect))
 
-    sys.stdout.write(table(figures))
-    if chosen.keep:
-        keep(PAGE, figures, "fleet figures")
+    report(figures, before_ms, PAGE if chosen.keep else None, "fleet figures")
     return 0 if all(each.holds for each in figures) else 1
 
 

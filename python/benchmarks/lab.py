@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from figures import Figure, keep, table
+from figures import Figure, report, speed_ms
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "performance.md"
@@ -165,6 +165,7 @@ def main() -> int:
     arguments.add_argument("--warm", action="store_true", help="take the lab down and up again first")
     arguments.add_argument("--keep", action="store_true", help=f"write the figures into {PAGE.relative_to(ROOT)}")
     chosen = arguments.parse_args()
+    before_ms = speed_ms()
 
     figures: list[Figure] = []
     if chosen.cold:
@@ -179,9 +180,7 @@ def main() -> int:
     figures.append(add_device(30, fast))
     figures.extend(image_sizes({"ioc": 180, "bluesky": 900}))
 
-    sys.stdout.write(table(figures))
-    if chosen.keep:
-        keep(PAGE, figures)
+    report(figures, before_ms, PAGE if chosen.keep else None)
     return 0 if all(figure.holds for figure in figures) else 1
 
 

@@ -27,7 +27,7 @@ from document_stack import SOURCE, docker, images_of_this_tree, listens, wait_fo
 
 from bluefleet.model import device_database  # noqa: E402 - see above
 from bluefleet.site_file import load_site  # noqa: E402 - see above
-from figures import Figure, keep, table  # noqa: E402 - see above
+from figures import Figure, report, speed_ms  # noqa: E402 - see above
 
 PAGE = ROOT / "docs" / "reference" / "performance.md"
 HERE = Path(__file__).parent
@@ -90,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help=f"write the figure into {PAGE.relative_to(ROOT)}")
     chosen = parser.parse_args()
+    before_ms = speed_ms()
     images = images_of_this_tree()
     image, redis = images["bluesky"], images["redis"]
     with tempfile.TemporaryDirectory() as folder:
@@ -100,9 +101,7 @@ def main() -> None:
         bare, ours = (idle(image, redis, command, Path(folder)) for command in (BARE, OURS))
     name = f"idle between two of {PLANS} queued plans, stop to start; bare queueserver 0.0.25"
     figures = [Figure(name, "no worse", f"{ours:.2f} s; {bare:.2f} s (medians)", ours <= bare + NOISE)]
-    sys.stdout.write(table(figures))
-    if chosen.keep:
-        keep(PAGE, figures, "queue figures")
+    report(figures, before_ms, PAGE if chosen.keep else None, "queue figures")
 
 
 if __name__ == "__main__":

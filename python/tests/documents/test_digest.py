@@ -95,6 +95,45 @@ def test_a_changed_value_a_missing_event_and_a_changed_start_show() -> None:
     assert summed(changed).start != summed(run).start
 
 
+def with_frames(*ranges_of_frames: tuple[int, int]) -> Documents:
+    """A run of frames: of one camera in stream documents, of another one in a datum for each of two events."""
+    run = event_model.compose_run()
+    keys = {
+        key: {"dtype": "array", "shape": [1, 5, 6], "source": "SIM", "external": kind}
+        for key, kind in (("stream_camera", "STREAM:"), ("camera", "FILESTORE:"))
+    }
+    stream = run.compose_descriptor(
+        name="primary", data_keys=keys, object_keys={"x": list(keys)}, configuration={}, hints={}
+    )
+    resource = run.compose_resource(spec="AD_TIFF", root="/", resource_path="x", resource_kwargs={})
+    frames = run.compose_stream_resource(
+        mimetype="application/x-hdf5", uri="file://localhost/f.h5", data_key="stream_camera", parameters={}
+    )
+    documents: Documents = [
+        ("start", run.start_doc),
+        ("descriptor", stream.descriptor_doc),
+        ("resource", resource.resource_doc),
+        ("stream_resource", frames.stream_resource_doc),
+    ]
+    for start, stop in ranges_of_frames:
+        datum = frames.compose_stream_datum(indices={"start": start, "stop": stop}, descriptor=stream.descriptor_doc)
+        documents.append(("stream_datum", datum))
+    for number in range(2):
+        datum = resource.compose_datum(datum_kwargs={"point_number": number})
+        data = {"camera": datum["datum_id"]}
+        event = stream.compose_event(
+            data=data, timestamps=dict.fromkeys(data, 1.0 + number), filled={"camera": False}, validate=False
+        )
+        documents += [("datum", datum), ("event", event)]
+    return documents
+
+
+def test_frames_are_counted_of_each_key_and_once() -> None:
+    run = with_frames((0, 1), (1, 4))
+    assert summed(run).streams["primary"].frames == {"camera": 2, "stream_camera": 4}
+    assert summed([*run, *run]).streams == summed(run).streams
+
+
 def test_pages_are_taken_apart_as_event_model_does() -> None:
     events = [document for name, document in make_run(3) if name == "event"]
     page = event_model.pack_event_page(*events)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from documents_of_runs import make_run
-from test_digest import summed
+from test_digest import summed, with_frames
 
 from bluefleet.documents.errors import RunNotFound, Unavailable
 from bluefleet.documents.named_runs import NamedRun, NamedRuns
@@ -57,6 +57,19 @@ def test_equal_places_are_equal(answering: Answers) -> None:
     assert verdict.equal
     assert verdict.run == WHOLE.run
     assert verdict.streams == {"primary": 12}
+
+
+def test_frames_that_a_place_lacks_are_counted(answering: Answers) -> None:
+    documents = with_frames((0, 10), (10, 40))
+    whole = summed(documents)
+    lacking = summed([item for item in documents if item[1].get("indices", {}).get("start") != 10])
+    # A store that can't count its frames is not said to lack any.
+    uncounted = whole.model_copy(deep=True)
+    uncounted.streams["primary"].frames = {}
+    lacking.references = None
+    assert verifier(answering(spool=whole, kafka=whole, tiled=uncounted)).verify(whole.run).equal
+    verdict = verifier(answering(spool=whole, kafka=whole, tiled=lacking)).verify(whole.run)
+    assert verdict.differences == ["tiled: stream primary: 10 frames of stream_camera, spool has 40"]
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def test_frames_that_were_missing_when_the_run_ended_are_there_after_a_replay(st
     # Without its datums an event of a run that ends is refused, so the events are those of another time, too.
     send(stack, [(name, document) for name, document in early if name != "event"])
     wait_for(lambda: known(stack, uid) == {"stream_camera": 10}, "ten frames of a run that has ended")
+    assert ask(stack, "tiled-sink", f"/runs/{uid}")["streams"]["primary"]["frames"] == {"stream_camera": 10}
     send(stack, documents)
     assert known(stack, uid) == dict.fromkeys(CAMERAS, FRAMES)
     before = ask(stack, "tiled-sink", f"/runs/{uid}")
@@ -114,6 +115,7 @@ def test_frames_that_were_missing_when_the_run_ended_are_there_after_a_replay(st
     assert letters(stack, uid) == []
     held = ask(stack, "mongo-sink", f"/runs/{uid}")["streams"]["primary"]
     assert (held["external"], before["streams"]["primary"]["seq_nums"]) == (sorted(CAMERAS), "1-40")
+    assert held["frames"] == before["streams"]["primary"]["frames"] == dict.fromkeys(sorted(CAMERAS), FRAMES)
 
 
 @tried_once

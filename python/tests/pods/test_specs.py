@@ -60,6 +60,11 @@ def test_a_renewed_certificate_changes_the_spec(pods: ModuleType, tmp_path: Path
     assert specs(pods, SERVICES, files)["edge"] != before["edge"]
 
 
+def test_a_project_tells_nothing_of_what_its_files_hold(pods: ModuleType) -> None:
+    secret = {"service": "redis", "path": "/password", "mode": "0400", "secret": True, "content": "correct horse"}
+    assert "correct horse" not in repr(pods.pod_project(SERVICES, [*FILES, secret], "acquisition", "lab"))
+
+
 def test_every_service_has_the_labels_of_the_contract_and_bounded_logs(pods: ModuleType) -> None:
     project = pods.pod_project(SERVICES, FILES, "acquisition", "lab")
     for name, service in project["services"].items():

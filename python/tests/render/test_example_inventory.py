@@ -47,7 +47,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"made for a test: {name}")
     given = json.dumps({"site_state_dir": str(folder), "site_images": images})
-    done = run_playbook(folder / "mysite", Path(__file__).with_name("render.yml"), "-e", given, timeout=55)
+    everything = ["-e", given, "--tags", "all,pod_project"]
+    done = run_playbook(folder / "mysite", Path(__file__).with_name("render.yml"), *everything, timeout=55)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

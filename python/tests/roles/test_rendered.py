@@ -18,7 +18,7 @@ TEXT = """\
 {% for name in names %}
   {{ name }}: {{ greeting }}
 {% endfor %}
-path \\d+ {{ whole | to_json }}
+path \\d+ {{ "a\\nb" }} {{ whole | to_json }} {{ secret }}
 
 """
 
@@ -40,26 +40,35 @@ def variables() -> dict[str, Any]:
         "names": ["one", "two"],
         "greeting": trust_as_template("hello {{ whom }}"),
         "whom": "world",
+        # No template, because nobody said that it is one.
+        "secret": "{{ whom }}",
         "whole": {"words": [trust_as_template("{{ greeting }}")]},
     }
 
 
-def look_up(module: ModuleType, path: Path, known: Mapping[str, Any], **options: Any) -> str:
+def look_up(module: ModuleType, path: Path, known: Mapping[str, Any], **options: Any) -> Any:
     loader = DataLoader()
     found = module.LookupModule(loader=loader, templar=Templar(loader, dict(known)))
-    [text] = found.run([str(path)], variables=known, **options)
-    return str(text)
+    [value] = found.run([str(path)], variables=known, **options)
+    return value
+
+
+def by_ansible(path: Path) -> Any:
+    loader = DataLoader()
+    own = lookup_loader.get("template", loader=loader, templar=Templar(loader, variables()))
+    return own.run([str(path)], variables=variables())[0]
 
 
 def test_a_template_is_rendered_as_ansible_itself_renders_it(rendered: ModuleType, template: Path) -> None:
-    loader = DataLoader()
-    templar = Templar(loader, variables())
-    [expected] = lookup_loader.get("template", loader=loader, templar=templar).run(
-        [str(template)], variables=variables()
-    )
     text = look_up(rendered, template, variables())
-    assert text == expected
-    assert text == '  one: hello world\n  two: hello world\npath \\d+ {"words": ["hello world"]}\n\n'
+    assert text == by_ansible(template)
+    assert text == '  one: hello world\n  two: hello world\npath \\d+ a\nb {"words": ["hello world"]} {{ whom }}\n\n'
+
+
+def test_a_single_expression_keeps_its_kind_as_with_ansible_itself(rendered: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "d.j2"
+    path.write_text("{{ names }}")
+    assert look_up(rendered, path, variables()) == by_ansible(path) == ["one", "two"]
 
 
 def test_a_template_knows_where_it_is(rendered: ModuleType, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Sums up a run's documents into a RunDigest."""
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ RESERVED = ("time", "seq_num")
 class _Stream:
     descriptors: list[str] = field(default_factory=list[str])
     external: set[str] = field(default_factory=set[str])
+    frames: Counter[str] = field(default_factory=Counter[str])
     events: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
 
     def digest(self) -> StreamDigest:
@@ -32,6 +33,7 @@ class _Stream:
             data=digest(number.to_bytes(8, "little") + content for number, content in sorted(self.events)),
             descriptors=self.descriptors,
             external=sorted(self.external),
+            frames=dict(sorted(self.frames.items())),
         )
 
 
@@ -66,10 +68,11 @@ class Digester:
         """One event as a table has it."""
         self._streams[stream].events.append((seq_num, event_hash(time, data, stamps)))
 
-    def add_stream(self, stream: str, descriptors: list[str], external: list[str]) -> None:
+    def add_stream(self, stream: str, descriptors: list[str], external: list[str], frames: Mapping[str, int]) -> None:
         """A stream as a catalogue has it."""
         self._streams[stream].descriptors = descriptors
         self._streams[stream].external = set(external)
+        self._streams[stream].frames = Counter(frames)
 
     def finish(self) -> RunDigest:
         """The sum."""
@@ -106,7 +109,9 @@ class Digester:
         external = self._external.get(descriptor, set())
         filled: Mapping[str, bool] = event.get("filled") or {}
         inside = [key for key in event["data"] if filled.get(key, key not in external)]
-        self._streams[stream].external.update(external.intersection(event["data"]).difference(inside))
+        outside = external.intersection(event["data"]).difference(inside)
+        self._streams[stream].external.update(outside)
+        self._streams[stream].frames.update(outside)
         self.add_row(
             stream,
             event["seq_num"],
@@ -122,7 +127,9 @@ class Digester:
         elif name == "stream_datum":
             descriptor: str = document["descriptor"]
             stream = self._stream_of.get(descriptor, descriptor)
-            self._streams[stream].external.add(self._key_of.get(document["stream_resource"], ""))
+            key = self._key_of.get(document["stream_resource"], "")
+            self._streams[stream].external.add(key)
+            self._streams[stream].frames[key] += document["indices"]["stop"] - document["indices"]["start"]
 
 
 def unreserved(key: str) -> str:

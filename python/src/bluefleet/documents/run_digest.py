@@ -18,6 +18,8 @@ class StreamDigest(BaseModel):
     descriptors: list[str]
     #: Data keys whose values lie in files.
     external: list[str] = []
+    #: How many frames (rows, where files hold tables) of each; without those that a store can't count.
+    frames: dict[str, int] = {}
 
 
 class RunDigest(BaseModel):

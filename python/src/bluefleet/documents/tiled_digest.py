@@ -72,4 +72,18 @@ def _add_stream(digester: Digester, name: str, stream: Any) -> None:
     changes = stream.metadata.get("_config_updates", [])
     descriptors = [stream.metadata["uid"], *(change["uid"] for change in changes)]
     external = [key for key, about in data_keys.items() if "external" in about and key in inside_of]
-    digester.add_stream(name, descriptors, external)
+    counted = {key: _frames(inside_of[key], data_keys[key]) for key in external}
+    digester.add_stream(
+        name, descriptors, external, {key: count for key, count in counted.items() if count is not None}
+    )
+
+
+def _frames(node: Any, about: dict[str, Any]) -> int | None:
+    """How many frames an array is made of: stacked they have a dimension of their own, else they follow each other in
+    the first one of theirs. None of what has no shape, and where several frames are one point.
+    """
+    shape, of_one = getattr(node.structure(), "shape", None), about.get("shape", [])
+    if not shape or "frame_per_point" in node.metadata:
+        return None
+    stacked = len(shape) > len(of_one) or list(of_one) == [1]
+    return shape[0] if stacked else shape[0] // of_one[0]

@@ -51,10 +51,15 @@ class ActorProcess:
             yaml.safe_dump({"actor": {"port": self.port, "status_every_seconds": 0, **self.options}})
         )
 
-    def say(self, *words: str, seconds: float = 40) -> subprocess.CompletedProcess[str]:
+    def say(self, *words: str, seconds: float = 40, **environment: str) -> subprocess.CompletedProcess[str]:
         """`bluefleet actor …`, to its end."""
         return subprocess.run(
-            [*_COMMAND, *words], env=self.environment, capture_output=True, text=True, timeout=seconds, check=False
+            [*_COMMAND, *words],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
 
     def start(self) -> ActorProcess:

@@ -221,3 +221,30 @@ def test_a_status_is_told_to_everybody_now_and_then(actor: ActorProcess) -> None
 def test_the_version_is_that_of_the_package() -> None:
     project = Path(__file__).resolve().parents[2] / "pyproject.toml"
     assert tomllib.loads(project.read_text())["project"]["version"] == bluefleet.__version__
+
+
+def test_what_a_person_names_through_sudo_is_no_file_of_the_fleets_own(actor: ActorProcess, tmp_path: Path) -> None:
+    somebody = {"SUDO_UID": str(os.getuid() + 1)}
+    secret = actor.settings.etc / "key"
+    secret.write_text("actor: {name: secret}")
+    secret.chmod(0o400)
+    link = tmp_path / "link"
+    link.symlink_to(actor.settings.lib)
+    for option, words in (
+        (["-c", str(secret)], "neither yours nor for everybody to read"),
+        (["--log", str(actor.settings.lib / "fleet" / "new.log")], "the fleet keeps its own files there"),
+        (["--log", str(link / "new.log")], "the fleet keeps its own files there"),
+    ):
+        said = actor.say("start", *option, **somebody)
+        assert (said.returncode, words in said.stderr, "secret" in said.stderr) == (2, True, False), said.stderr
+    assert not (actor.settings.lib / "new.log").exists()
+    secret.chmod(0o644)
+    secret.write_text(actor.config.read_text())
+    log = tmp_path / "actor.log"
+    begun = actor.say("start", "-c", str(secret), "--log", str(log), **somebody)
+    assert begun.returncode == 0, begun.stderr
+    # One that may not go there ends none that runs.
+    refused = actor.say("restart", "--log", str(actor.settings.etc / "new.log"), **somebody)
+    assert refused.returncode == 2
+    assert actor.say("status").returncode == 0
+    assert actor.say("stop").returncode == 0

@@ -1,5 +1,6 @@
 """The observatory's door to the fleet: an actor, built on clu, that speaks fliswarm's commands and keywords."""
 
+from bluefleet.actor._named_files import log_outside
 from bluefleet.actor._process import serve
 from bluefleet.actor._running import (
     AlreadyRuns,
@@ -22,6 +23,7 @@ __all__ = [
     "answers",
     "daemonise",
     "end",
+    "log_outside",
     "pid_file",
     "running",
     "serve",

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from bluefleet.actor._named_files import read_named
 from bluefleet.fleet import Settings
 
 Wire: TypeAlias = Literal["json", "legacy"]
@@ -61,10 +62,11 @@ class ActorSettings(BaseModel):
         chosen = file or own
         remedy = "Keys are " + ", ".join(cls.model_fields) + "; what belongs to nodes is declared in the inventory"
         try:
-            content: Any = yaml.safe_load(chosen.read_text(encoding="utf-8"))
+            text = own.read_text(encoding="utf-8") if file is None else read_named(file)
+            content: Any = yaml.safe_load(text)
         except OSError as error:
             raise ActorSettingsInvalid(
-                chosen, f"it can't be read: {error.strerror}", "Name a file that is there"
+                chosen, f"it can't be read: {error.strerror}", "Name a file that is there, and that everybody may read"
             ) from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ActorSettingsInvalid(chosen, f"it is no YAML: {error}", remedy) from error

@@ -42,12 +42,13 @@ def actor() -> None:
 def start(*, config: _Config = None, debug: _Debug = False, log: _Log = None) -> None:
     """Start the actor, and return when it listens; one that runs already is left alone."""
     settings, chosen = _settings(config)
+    file = _log_place(settings, log)
     there = _running(settings)
     if there is not None:
         _take_no_options(there, "the actor runs already", config=config, debug=debug, log=log)
         typer.echo(f"the actor runs already, {_words(there)}", err=True)
         raise typer.Exit(ALL_WELL)
-    _start(settings, chosen, debug=debug, log=log)
+    _start(settings, chosen, debug=debug, log=file)
 
 
 @app.command()
@@ -72,13 +73,14 @@ def stop() -> None:
 def restart(*, config: _Config = None, debug: _Debug = False, log: _Log = None) -> None:
     """End the actor and start it again, with its settings as they are now."""
     settings, chosen = _settings(config)
+    file = _log_place(settings, log)
     there = _running(settings)
     if there is not None:
         if there.supervised:
             _take_no_options(there, "systemd starts the actor again", config=config, debug=debug, log=log)
         _end(settings, there)
     if there is None or not there.supervised:
-        _start(settings, chosen, debug=debug, log=log)
+        _start(settings, chosen, debug=debug, log=file)
         return
     deadline = time.monotonic() + _STARTS
     while (after := _running(settings)) is None or not after.pid:
@@ -129,6 +131,18 @@ def _settings(config: Path | None) -> tuple["Settings", "ActorSettings"]:
         refuse(str(error), str(error.file), error.remedy)
 
 
+def _log_place(settings: "Settings", log: Path | None) -> Path | None:
+    """Where the log really goes, whatever the working directory of the new process is; exit code 2 where none may."""
+    from bluefleet.actor import log_outside
+
+    if log is None:
+        return None
+    try:
+        return log_outside(log, (settings.etc, settings.lib))
+    except PermissionError as error:
+        refuse(f"no log goes there: {error.strerror}", str(log), "Name a file elsewhere, such as one in /tmp")
+
+
 def _running(settings: "Settings") -> "Running | None":
     from bluefleet.actor import NotOurs, pid_file, running
 
@@ -143,13 +157,11 @@ def _start(settings: "Settings", chosen: "ActorSettings", *, debug: bool, log: P
 
     from bluefleet.actor import AlreadyRuns, daemonise, serve
 
-    # The new process has another working directory.
-    file = log.absolute() if log else None
     listens = f"it listens at {chosen.host}:{chosen.port}, in {chosen.wire}"
 
     def work(tell: Callable[[str], None]) -> int:
         try:
-            return serve(settings, chosen, log=file, on_stderr=debug, ready=lambda: tell(_READY))
+            return serve(settings, chosen, log=log, on_stderr=debug, ready=lambda: tell(_READY))
         except AlreadyRuns as error:
             tell(str(error))
         except OSError as error:

@@ -309,9 +309,9 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a twentieth of the documents")
     parser.add_argument("--keep", action="store_true", help=f"write the figures into {PAGE.relative_to(ROOT)}")
     chosen = parser.parse_args()
-    before_ms = speed_ms()
     if chosen.small and chosen.keep:
         parser.error("figures of --small are not worth keeping")
+    before_ms = speed_ms()
     share = 20 if chosen.small else 1
     figures: list[Figure] = []
 

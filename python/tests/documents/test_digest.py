@@ -128,9 +128,9 @@ def with_frames(*ranges_of_frames: tuple[int, int]) -> Documents:
     return documents
 
 
-def test_frames_are_counted_of_each_key_and_once() -> None:
+def test_frames_of_stream_documents_are_counted_once() -> None:
     run = with_frames((0, 1), (1, 4))
-    assert summed(run).streams["primary"].frames == {"camera": 2, "stream_camera": 4}
+    assert summed(run).streams["primary"].frames == {"stream_camera": 4}
     assert summed([*run, *run]).streams == summed(run).streams
 
 

@@ -69,7 +69,7 @@ def test_frames_that_a_place_lacks_are_counted(answering: Answers) -> None:
     lacking.references = None
     assert verifier(answering(spool=whole, kafka=whole, tiled=uncounted)).verify(whole.run).equal
     verdict = verifier(answering(spool=whole, kafka=whole, tiled=lacking)).verify(whole.run)
-    assert verdict.differences == ["tiled: stream primary: 10 frames of stream_camera, spool has 40"]
+    assert verdict.differences == ["tiled: stream primary: frames of stream_camera of 10 points, spool has 40"]
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from bluefleet.actor._fleet import Fleet
+from bluefleet.actor._named_files import log_handler
 from bluefleet.actor._running import Running, holding, pid_file
 from bluefleet.actor._settings import ActorSettings
 from bluefleet.fleet import ActorLinks, Reply, Settings, Target
-
-_LOG_BYTES, _LOGS = 10 * 2**20, 3
 
 
 def serve(
@@ -27,7 +25,7 @@ def serve(
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)] if on_stderr else []
     if log is not None:
-        handlers.append(RotatingFileHandler(log, maxBytes=_LOG_BYTES, backupCount=_LOGS, encoding="utf-8"))
+        handlers.append(log_handler(log, (settings.etc, settings.lib)))
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers, force=True
     )

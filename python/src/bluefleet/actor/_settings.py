@@ -69,7 +69,7 @@ class ActorSettings(BaseModel):
                 chosen, f"it can't be read: {error.strerror}", "Name a file that is there, and that everybody may read"
             ) from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ActorSettingsInvalid(chosen, f"it is no YAML: {error}", remedy) from error
+            raise ActorSettingsInvalid(chosen, f"it is no YAML{_where(error)}", remedy) from error
         if not isinstance(content, dict) or [*cast("dict[Any, Any]", content)] != ["actor"]:
             raise ActorSettingsInvalid(chosen, "it has one key, `actor`, and everything else below that", remedy)
         try:
@@ -77,3 +77,9 @@ class ActorSettings(BaseModel):
         except ValidationError as error:
             says = "; ".join(f"actor.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
             raise ActorSettingsInvalid(chosen, says, remedy) from error
+
+
+def _where(error: Exception) -> str:
+    """In which line, and nothing that stands there: it may be somebody else's file."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    return f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""

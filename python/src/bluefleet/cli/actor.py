@@ -139,7 +139,7 @@ def _log_place(settings: "Settings", log: Path | None) -> Path | None:
         return None
     try:
         return log_outside(log, (settings.etc, settings.lib))
-    except PermissionError as error:
+    except OSError as error:
         refuse(f"no log goes there: {error.strerror}", str(log), "Name a file elsewhere, such as one in /tmp")
 
 

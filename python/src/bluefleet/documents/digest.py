@@ -109,9 +109,7 @@ class Digester:
         external = self._external.get(descriptor, set())
         filled: Mapping[str, bool] = event.get("filled") or {}
         inside = [key for key in event["data"] if filled.get(key, key not in external)]
-        outside = external.intersection(event["data"]).difference(inside)
-        self._streams[stream].external.update(outside)
-        self._streams[stream].frames.update(outside)
+        self._streams[stream].external.update(external.intersection(event["data"]).difference(inside))
         self.add_row(
             stream,
             event["seq_num"],
@@ -129,6 +127,7 @@ class Digester:
             stream = self._stream_of.get(descriptor, descriptor)
             key = self._key_of.get(document["stream_resource"], "")
             self._streams[stream].external.add(key)
+            # Of a datum of the older kind only its handler knows how many it stands for.
             self._streams[stream].frames[key] += document["indices"]["stop"] - document["indices"]["start"]
 
 

@@ -18,7 +18,7 @@ class StreamDigest(BaseModel):
     descriptors: list[str]
     #: Data keys whose values lie in files.
     external: list[str] = []
-    #: How many frames (rows, where files hold tables) of each; without those that a store can't count.
+    #: How many points have frames of each, as stream documents count them; without those that a store can't count.
     frames: dict[str, int] = {}
 
 

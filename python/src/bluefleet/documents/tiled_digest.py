@@ -15,6 +15,7 @@ from bluefleet.documents.run_digest import RunDigest
 from bluefleet.documents.run_reference import RunReference
 from bluefleet.documents.tiled_access import children, read_table, translated
 from bluefleet.documents.tiled_named import named_by, nodes_named
+from bluefleet.documents.tiled_points import points
 
 #: A table whose types get wider is taken out and put in again, in some tenths of a second.
 ATTEMPTS = 3
@@ -72,18 +73,12 @@ def _add_stream(digester: Digester, name: str, stream: Any) -> None:
     changes = stream.metadata.get("_config_updates", [])
     descriptors = [stream.metadata["uid"], *(change["uid"] for change in changes)]
     external = [key for key, about in data_keys.items() if "external" in about and key in inside_of]
-    counted = {key: _frames(inside_of[key], data_keys[key]) for key in external}
+    counted = {key: _points(inside_of[key], data_keys[key]) for key in external}
     digester.add_stream(
         name, descriptors, external, {key: count for key, count in counted.items() if count is not None}
     )
 
 
-def _frames(node: Any, about: dict[str, Any]) -> int | None:
-    """How many frames an array is made of: stacked they have a dimension of their own, else they follow each other in
-    the first one of theirs. None of what has no shape, and where several frames are one point.
-    """
-    shape, of_one = getattr(node.structure(), "shape", None), about.get("shape", [])
-    if not shape or "frame_per_point" in node.metadata:
-        return None
-    stacked = len(shape) > len(of_one) or list(of_one) == [1]
-    return shape[0] if stacked else shape[0] // of_one[0]
+def _points(node: Any, about: dict[str, Any]) -> int | None:
+    shape = getattr(node.structure(), "shape", None)
+    return points(shape, about.get("shape", []), node.metadata.get("frame_per_point")) if shape else None

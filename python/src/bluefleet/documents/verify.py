@@ -169,7 +169,7 @@ def _streams(expected: StreamDigest, found: StreamDigest, measure: str) -> list[
             f"frames of {', '.join(found.external) or 'nothing'}, {measure} has {', '.join(expected.external)}"
         )
     texts += [
-        f"{found.frames[key]} frames of {key}, {measure} has {expected.frames[key]}"
+        f"frames of {key} of {found.frames[key]} points, {measure} has {expected.frames[key]}"
         for key in sorted(expected.frames.keys() & found.frames.keys())
         if found.frames[key] != expected.frames[key]
     ]

@@ -50,7 +50,7 @@ class LookupModule(LookupBase):
         """
         if kwargs:
             raise AnsibleLookupError(f"rendered: no option is known, and {', '.join(sorted(kwargs))} given")
-        return [self._rendered(term, variables if variables is not None else {}) for term in terms]
+        return [self._rendered(term, variables or {}) for term in terms]
 
     def _rendered(self, term: str, variables: Mapping[str, Any]) -> Any:
         path = self.find_file_in_search_path(variables, "templates", term)

@@ -127,7 +127,6 @@ class Digester:
             stream = self._stream_of.get(descriptor, descriptor)
             key = self._key_of.get(document["stream_resource"], "")
             self._streams[stream].external.add(key)
-            # Of a datum of the older kind only its handler knows how many it stands for.
             self._streams[stream].frames[key] += document["indices"]["stop"] - document["indices"]["start"]
 
 

@@ -73,7 +73,9 @@ def _add_stream(digester: Digester, name: str, stream: Any) -> None:
     changes = stream.metadata.get("_config_updates", [])
     descriptors = [stream.metadata["uid"], *(change["uid"] for change in changes)]
     external = [key for key, about in data_keys.items() if "external" in about and key in inside_of]
-    counted = {key: _points(inside_of[key], data_keys[key]) for key in external}
+    # Of the older kind of documents nobody but their handler knows how many frames they stand for.
+    streamed = [key for key in external if data_keys[key]["external"].startswith("STREAM:")]
+    counted = {key: _points(inside_of[key], data_keys[key]) for key in streamed}
     digester.add_stream(
         name, descriptors, external, {key: count for key, count in counted.items() if count is not None}
     )

@@ -84,8 +84,10 @@ def test_a_hung_engine_delays_no_other_node(connections: dict[str, Connection], 
     deadline = 2
     # The whole process there; what ssh takes on the way is not the fleet's.
     command = f"TIMEFORMAT=%R; time bluefleet status --json --deadline {deadline}"
-    answer = on(connections["manager"], shlex.join(["bash", "-c", command]))
-    took = float(answer.stderr.split()[-1])
+    # The quickest of three: whoever waits for what hangs is late each time, whoever shares a busy machine is not.
+    answers = [on(connections["manager"], shlex.join(["bash", "-c", command])) for _ in range(3)]
+    answer = answers[0]
+    took = min(float(each.stderr.split()[-1]) for each in answers)
     found = {node["name"]: node for node in json.loads(answer.stdout)["nodes"]}
     assert answer.returncode == 1
     assert not found[hung]["reachable"]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from testinfra.host import Host
 
-ADDRESS = "172.30.78.70"
+ADDRESSES = {"desk": "172.30.78.70", "old": "172.30.78.71"}
 SSH_FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "site" / "ssh"
 IMAGE = "localhost/bluefleet/tiny:1"
 # Podman says on each call that it regrets the old cgroup hierarchy of the control machine; nothing here depends on it.
@@ -24,20 +25,26 @@ podman image exists {IMAGE} || tar --create --dereference --directory=/ \
 Login: TypeAlias = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def ssh_command(user: str, *options: str, key: Path = SSH_FOLDER / "id_ed25519") -> list[str]:
+def ssh_command(address: str, user: str, *options: str, key: Path = SSH_FOLDER / "id_ed25519") -> list[str]:
     return [
         "ssh", "-i", str(key), "-o", f"UserKnownHostsFile={SSH_FOLDER / 'known_hosts'}",
-        "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", *options, f"{user}@{ADDRESS}",
+        "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", *options, f"{user}@{address}",
     ]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def login() -> Login:
+@pytest.fixture(scope="module")
+def address(host: Host) -> str:
+    """Where the desktop of a test is."""
+    return ADDRESSES[host.backend.get_hostname()]
+
+
+@pytest.fixture(scope="module")
+def login(address: str) -> Login:
     """Run a command as a person over SSH, as that person would."""
 
     def run(user: str, command: str, *options: str, **more: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*ssh_command(user, *options, **more), _QUIET + command],
+            [*ssh_command(address, user, *options, **more), _QUIET + command],
             env={**os.environ, "DISPLAY": ":0"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -49,7 +56,7 @@ def login() -> Login:
     return run
 
 
-@pytest.fixture(scope="session", params=["ada", "ben", "narrow"])
+@pytest.fixture(scope="module", params=["ada", "ben", "narrow"])
 def person(request: pytest.FixtureRequest, login: Login) -> str:
     """Somebody who has an image."""
     made = login(request.param, _MAKE_IMAGE)
@@ -58,10 +65,10 @@ def person(request: pytest.FixtureRequest, login: Login) -> str:
 
 
 @pytest.fixture
-def forwarding() -> Iterator[str]:
+def forwarding(address: str) -> Iterator[str]:
     """The display of a session with X11 forwarding that stays open during a test."""
     with subprocess.Popen(
-        [*ssh_command("ada", "-Y"), "echo $DISPLAY; cat"],
+        [*ssh_command(address, "ada", "-Y"), "echo $DISPLAY; cat"],
         env={**os.environ, "DISPLAY": ":0"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -5,9 +5,9 @@ import socket
 import pytest
 from testinfra.host import Host
 
-from conftest import ADDRESS, IMAGE, Login
+from conftest import IMAGE, Login
 
-testinfra_hosts = ["ssh://desk"]
+testinfra_hosts = ["ssh://desk", "ssh://old"]
 
 RANGES = {"ada": "200000 65536", "ben": "265536 65536", "narrow": "400000 1001"}
 
@@ -47,7 +47,7 @@ def test_each_person_has_one_range(host: Host, file: str) -> None:
     ]
 
 
-def test_a_published_port_answers_on_the_desktop_and_not_outside(login: Login, host: Host) -> None:
+def test_a_published_port_answers_on_the_desktop_and_not_outside(login: Login, host: Host, address: str) -> None:
     made = login(
         "ada",
         f"podman run --rm --detach --name door --publish 8090:8090 {IMAGE} sleep 50",
@@ -55,5 +55,5 @@ def test_a_published_port_answers_on_the_desktop_and_not_outside(login: Login, h
     assert made.returncode == 0, made.stderr
     assert host.socket("tcp://0.0.0.0:8090").is_listening or host.socket("tcp://:::8090").is_listening
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((ADDRESS, 8090), 5)
+        socket.create_connection((address, 8090), 5)
     login("ada", "podman rm --force --time 0 door")

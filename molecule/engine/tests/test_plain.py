@@ -10,6 +10,10 @@ from conftest import ADDRESSES, PLAIN_PORT
 testinfra_hosts = ["ssh://plain"]
 
 
+def test_the_host_has_the_oldest_supported_system(host: Host) -> None:
+    assert (host.system_info.distribution, host.system_info.release.partition(".")[0]) == ("debian", "12")
+
+
 def test_the_engine_answers_without_tls() -> None:
     connection = http.client.HTTPConnection(ADDRESSES["plain"], PLAIN_PORT, timeout=10)
     connection.request("GET", "/_ping")

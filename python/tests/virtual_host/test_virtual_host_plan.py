@@ -57,6 +57,7 @@ def test_a_host_that_was_stopped_is_started_and_not_made_anew(state: str) -> Non
         pytest.param((replace(LAB, image="bluefleet/host:ba9876543210"), NODE1, OLD_KERNEL), id="another image"),
         pytest.param((LAB, replace(NODE1, address="172.30.77.99"), OLD_KERNEL), id="another address"),
         pytest.param((LAB, replace(NODE1, keys="others"), OLD_KERNEL), id="other keys"),
+        pytest.param((LAB, replace(NODE1, image="bluefleet/host:bookworm"), OLD_KERNEL), id="another system"),
         pytest.param((LAB, NODE1, NEW_KERNEL), id="another kernel"),
     ],
 )

@@ -13,6 +13,7 @@ from ansible.module_utils.virtual_host_plan import (
     Plan,
     address_faults,
     foreign_checkouts,
+    image_of,
     overlapping_routes,
     plan,
 )
@@ -35,6 +36,7 @@ options:
   whole_checkout: {type: bool, default: false, description: Whether all laboratories of the checkout are removed.}
   checkout: {type: path, required: true, description: Folder whose laboratory this is.}
   image: {type: str, description: Host image.}
+  images: {type: dict, default: {}, description: "Host images of single hosts, by name."}
   hosts: {type: list, elements: dict, description: C(name) and C(address) of each host.}
   ssh_directory: {type: path, description: Folder of the SSH keys and known_hosts.}
   space_mb: {type: int, default: 0, description: "Room that new hosts need on the engine's disk, in MB of a million bytes."}
@@ -74,8 +76,9 @@ def refuse_what_cannot_be_made(lab: Lab, steps: Plan, space_mb: int, *, check_mo
     """Stop before the first step when a later one must fail."""
     refuse_addresses_in_use(lab, steps)
     # In check mode the image was not built.
-    if steps.create and not check_mode and engine.image_id(lab.image) is None:
-        raise engine.VirtualHostError(f"host image {lab.image} is not on this machine's engine: make images")
+    for image in () if check_mode else sorted({image_of(lab, host) for host in (*steps.create, *steps.replace)}):
+        if engine.image_id(image) is None:
+            raise engine.VirtualHostError(f"host image {image} is not on this machine's engine: make images")
     refuse_too_little_room(steps, space_mb)
 
 
@@ -139,7 +142,11 @@ def planned(module: AnsibleModule, lab: Lab) -> dict[str, object]:
 def present(module: AnsibleModule, lab: Lab) -> dict[str, object]:
     """Make it so, and say what was done."""
     keys = Keys(Path(module.params["ssh_directory"]))
-    hosts = [Host(each["name"], each["address"], keys.fingerprint(each["name"])) for each in module.params["hosts"]]
+    images = module.params["images"]
+    hosts = [
+        Host(each["name"], each["address"], keys.fingerprint(each["name"]), images.get(each["name"], ""))
+        for each in module.params["hosts"]
+    ]
     steps = foreseen(lab, hosts)
     refuse_what_cannot_be_made(lab, steps, module.params["space_mb"], check_mode=module.check_mode)
     refuse_while_a_plan_runs(steps, module.params["queue"], module.params["interrupt_runs"] or module.check_mode)
@@ -177,6 +184,7 @@ def main() -> None:
             "whole_checkout": {"type": "bool", "default": False},
             "checkout": {"type": "path", "required": True},
             "image": {"type": "str"},
+            "images": {"type": "dict", "default": {}},
             "hosts": {"type": "list", "elements": "dict"},
             # A folder with keys, not a key.
             "ssh_directory": {"type": "path", "no_log": False},

@@ -19,6 +19,7 @@ from ansible.module_utils.virtual_host_plan import (
     Host,
     Lab,
     Machine,
+    image_of,
     run_arguments,
     spec_of,
 )
@@ -130,7 +131,7 @@ def create(lab: Lab, host: Host, machine: Machine, files: dict[str, tuple[Path, 
     for volume in lab.volumes(host.name):
         run(["docker", "volume", "create", *labels(lab), volume], stage=stage)
     spec = ["--label", f"{SPEC_LABEL}={spec_of(lab, host, machine)}"]
-    run(["docker", "create", *run_arguments(lab, host, machine), *labels(lab), *spec, lab.image], stage=stage)
+    run(["docker", "create", *run_arguments(lab, host, machine), *labels(lab), *spec, image_of(lab, host)], stage=stage)
     try:
         run(["docker", "cp", "-", f"{lab.container(host.name)}:/"], stage=f"{stage}: keys", stdin=archive_of(files))
     except VirtualHostError:

@@ -30,6 +30,8 @@ class Host:
     address: str
     # Fingerprint of what is copied into it: its host key and who may log in.
     keys: str = ""
+    # Where it is not the laboratory's.
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,9 +138,14 @@ def run_arguments(lab: Lab, host: Host, machine: Machine) -> list[str]:
     return arguments
 
 
+def image_of(lab: Lab, host: Host) -> str:
+    """What a host is made from."""
+    return host.image or lab.image
+
+
 def spec_of(lab: Lab, host: Host, machine: Machine) -> str:
     """Hash of everything that reaches the container: when it differs, the host is made anew."""
-    content = json.dumps([run_arguments(lab, host, machine), lab.image, host.keys])
+    content = json.dumps([run_arguments(lab, host, machine), image_of(lab, host), host.keys])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -95,6 +95,7 @@ OWN = frozenset({
     "node_mounts",
     "virtual_host_network", "virtual_host_subnet", "virtual_host_names", "virtual_host_checkout", "virtual_host_space_mb",
     "virtual_host_ssh_seconds", "virtual_host_shared_folders", "virtual_host_uplink", "virtual_host_power_address",
+    "virtual_host_debian_suite",
 })  # fmt: skip
 _OWN_PREFIX = "ansible_"
 

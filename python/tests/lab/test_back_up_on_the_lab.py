@@ -48,9 +48,9 @@ def measured(queue: LabQueue) -> str:
 
 def assert_lacks(run: str) -> None:
     done = bluefleet("documents", "verify", run)
-    assert done.returncode == 1, done.stdout
+    assert done.returncode == 1, done.stderr
     for database in ("mongo", "tiled"):
-        assert f"{database}: no run {run}" in " ".join(done.stdout.split()), done.stdout
+        assert f"{database}: no run {run}" in " ".join(done.stderr.split()), done.stderr
 
 
 def replayed(run: str) -> None:
@@ -100,6 +100,6 @@ def test_an_acquisition_host_of_before_goes_on(queue: LabQueue, mended: Mended) 
     verified(before)
     done = bluefleet("documents", "verify", since)
     assert done.returncode == 1
-    assert "neither spool nor Kafka holds it" in " ".join(done.stdout.split()), done.stdout
+    assert "neither spool nor Kafka holds it" in " ".join(done.stderr.split()), done.stderr
     measured(queue)
     mended.whole = True

@@ -76,10 +76,13 @@ def test_what_was_backed_up_is_there_again_and_what_came_since_is_sent_again(
 
     on("data", LOSE)
     on("data", f"set -e\n{host_block(PAGE, 'Onto a fresh host')}")
-    mended.by(Converge(tmp_path / "fresh.json").finish())
+    lacking = Converge(tmp_path / "lacking.json").finish()
+    assert lacking.code == 2, lacking.text[-3000:]
+    assert f"run {since} is not in mongo; `bluefleet documents replay {since}` sends it again" in lacking.text
     verified(before)
     assert_lacks(since)
     replayed(since)
+    assert mended.by(Converge(tmp_path / "fresh.json").finish()).changed() == {}
     on("data", f"ls {KEPT}")
 
 

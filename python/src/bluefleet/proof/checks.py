@@ -277,7 +277,7 @@ def _documents_arrive(site: Site, acquisition: str, data: str) -> str | None:
     for sink in ("mongo", "tiled"):
         stored = _run(site, f"{sinks}/{sink}/runs/{last['run']}", site.tiled_api_key_file)
         if stored is None:
-            return f"run {last['run']} is not in {sink}"
+            return f"run {last['run']} is not in {sink}; `bluefleet documents replay {last['run']}` sends it again"
         if stored["stop"] != last["stop"] and last["stop"] is not None:
             return f"run {last['run']} ended differently in {sink}"
     return None

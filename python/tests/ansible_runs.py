@@ -10,6 +10,12 @@ from patience import PATIENCE
 TOP = Path(__file__).resolve().parents[2]
 
 
+def mitogen() -> dict[str, str]:
+    """The environment that switches mitogen on, as `make lab` does."""
+    folder = next(Path(sys.executable).parents[1].glob("lib/python3.*/site-packages/ansible_mitogen/plugins/strategy"))
+    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(folder)}
+
+
 def run_playbook(
     inventory: Path, playbook: Path | str, *arguments: str, timeout: float = 120, **environment: str
 ) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_runs import mitogen
 from patience import PATIENCE, ends_in
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,12 +28,6 @@ ADDRESSES = {"manager": "172.30.77.10", "data": "172.30.77.11", "node1": "172.30
 LEASH = ("setpriv", "--pdeathsig", "TERM")
 # What of the site's state another inventory of the same laboratory shares; what is rendered from it is its own.
 SHARED_STATE = ("secrets", "pki", "ssh", "builds", "images.yml")
-
-
-def mitogen() -> dict[str, str]:
-    """The environment that switches mitogen on, as `make lab` does."""
-    folder = next((BIN.parent / "lib").glob("python3.*/site-packages/ansible_mitogen/plugins/strategy"))
-    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(folder)}
 
 
 def shell(*command: str, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_runs import mitogen
 from patience import PATIENCE, ends_in
 
 TOP = Path(__file__).resolve().parents[3]
@@ -31,11 +32,6 @@ PLAY = """\
     - name: It goes on
       ansible.builtin.wait_for: {path: %s/end, timeout: 100, sleep: 1}
 """
-
-
-def mitogen() -> dict[str, str]:
-    folder = next((PROGRAM.parents[1] / "lib").glob("python3.*/site-packages/ansible_mitogen/plugins/strategy"))
-    return {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(folder)}
 
 
 class Site:

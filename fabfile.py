@@ -177,17 +177,23 @@ def _site() -> tuple[Rendered, Site]:
 
 
 def _host(c: Context) -> str:
-    """The host of -H, which the inventory knows; empty without -H."""
+    """The host of -H, the manager or a node; empty without -H."""
     host = str(getattr(c, "host", ""))
     if host:
         _, site = _site()
         if host not in site.hosts:
             _refuse(f"the inventory has no host {host}; it has {', '.join(site.hosts)}")
+        managers = [name for name, one in site.hosts.items() if "manager" in one.groups]
+        nodes = [node.name for node in site.nodes]
+        if host not in {*managers, *nodes}:
+            _refuse(
+                f"{host} is no node: -H {', '.join(managers)} means the whole fleet, or name one of {', '.join(nodes)}"
+            )
     return host
 
 
 def _narrowed(c: Context) -> list[str]:
-    """The node of -H; nothing where that is another host, which stands for the fleet."""
+    """The node of -H; nothing where that is the manager, which stands for the fleet."""
     host = _host(c)
     return [f"{host}/"] if host and host in {node.name for node in _site()[1].nodes} else []
 

@@ -106,6 +106,8 @@ def test_a_host_that_the_inventory_has_not_is_refused_and_so_is_a_reboot_of_noth
 ) -> None:
     done = fab(laboratory, programs, "-H", "node", "status")
     assert (done.returncode, "has no host node; it has manager" in done.stderr) == (2, True)
+    done = fab(laboratory, programs, "-H", "data", "restart", "cam1")
+    assert (done.returncode, "data is no node: -H manager means the whole fleet" in done.stderr) == (2, True)
     done = fab(laboratory, programs, "-H", "manager", "reboot")
     assert (done.returncode, "name nodes" in done.stderr) == (2, True)
     assert not (programs / "ssh.asked").exists()

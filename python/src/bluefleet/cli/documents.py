@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,6 +91,9 @@ def listen(
 
     try:
         listener = Listener(_listener_settings(), topic=topic or None, from_beginning=from_beginning)
+        # For a person: until a document comes there is nothing else to see.
+        if sys.stderr.isatty():
+            typer.echo(f"listening to {listener.topic}; Ctrl-C ends it", err=True)
         for heard in itertools.islice(listener.messages(run=run), count or None):
             typer.echo(_as_json(heard) if as_json else _as_line(heard))
     except DocumentError as error:

@@ -46,6 +46,8 @@ def history(
         typer.echo(HistoryReport(site=site.site, entries=found).model_dump_json())
         return
     out = console()
+    if not found:
+        out.print("nothing is recorded that was asked for")
     for entry in found:
         out.print(_headline(entry), style=_COLOURS[entry.result], markup=False)
         for line in entry.detail:

@@ -37,13 +37,13 @@ class Listener:
 
     def __init__(self, settings: ListenerSettings, *, topic: str | None = None, from_beginning: bool = False) -> None:
         self._settings = settings
-        self._topic = topic or settings.topic
+        self.topic = topic or settings.topic
         self._from_beginning = from_beginning
 
     def messages(self, *, run: str = "", going_on: Callable[[], bool] = lambda: True) -> Iterator[Heard]:
         """Documents as they come, of runs whose uid begins with `run`. Raises Unavailable without Kafka when it begins; a Kafka
         that goes away later is waited for."""
-        reader = TopicReader(self._settings, self._topic, from_beginning=self._from_beginning)
+        reader = TopicReader(self._settings, self.topic, from_beginning=self._from_beginning)
         try:
             while going_on():
                 message = reader.read()

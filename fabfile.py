@@ -186,9 +186,8 @@ def _host(c: Context) -> str:
         managers = [name for name, one in site.hosts.items() if "manager" in one.groups]
         nodes = [node.name for node in site.nodes]
         if host not in {*managers, *nodes}:
-            _refuse(
-                f"{host} is no node: -H {', '.join(managers)} means the whole fleet, or name one of {', '.join(nodes)}"
-            )
+            also = f", or name one of {', '.join(nodes)}" if nodes else ""
+            _refuse(f"{host} is no node: -H {', '.join(managers)} means the whole fleet{also}")
     return host
 
 

@@ -47,7 +47,7 @@ def parse_site(text: str, path: Path) -> Site:
     except ValidationError as error:
         partial = well_shaped(content, error)
         more = partial.as_written(site_problems(partial.site)) if partial else ()
-        raise SiteFileInvalid(path, [*shape_problems(error), *more], partial) from error
+        raise SiteFileInvalid(path, [*shape_problems(error, Site), *more], partial) from error
     problems = site_problems(site)
     if problems:
         raise SiteFileInvalid(path, problems, Partial(site))

@@ -21,7 +21,8 @@ SITE = {
 
 
 @pytest.mark.parametrize(
-    ("verb", "said"), [("stpo", "nothing is recorded that was asked for\n"), ("stop", "  ada  stop  node1/cam1  ok\n")]
+    ("verb", "said"),
+    [("stpo", "nothing is recorded of what was asked for\n"), ("stop", " UTC  ada  stop  node1/cam1  ok\n")],
 )
 def test_an_answer_that_is_empty_says_so(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, verb: str, said: str

@@ -159,7 +159,7 @@ def test_images_and_history_are_tables_for_people(one: str) -> None:
     (image,) = said("images", "node1")["nodes"][0]["images"]
     assert (image["used_by"], image["present"]) == ([one], True)
     assert "grace  apply  node1  ok" in bluefleet("history").stdout
-    assert bluefleet("history", "--who", "nobody").stdout == ""
+    assert bluefleet("history", "--who", "nobody").stdout == "nothing is recorded of what was asked for\n"
 
 
 def test_a_state_file_of_a_later_version_is_told_in_three_lines(one: str, settings: Any) -> None:

@@ -82,7 +82,24 @@ def test_every_field_says_what_it_is_for(model):
 
 def test_an_unknown_key_is_named_with_its_place():
     said = only_problem(nodes=instance_with(priviledged=True))
-    assert said.startswith("nodes[0].instances[0].priviledged: unknown key 'priviledged'")
+    assert said == "nodes[0].instances[0].priviledged: unknown key 'priviledged'. Did you mean 'privileged'?"
+
+
+def test_a_key_like_no_other_is_to_be_removed():
+    said = only_problem(nodes=instance_with(xyz=True))
+    assert said == "nodes[0].instances[0].xyz: unknown key 'xyz'. Remove it, or mend its spelling"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ({"devices": [{"name": "axis", "class": "a.B", "clas": "a.B"}]}, "class"),
+        ({"volumes": [{"source": "vol", "target": "/v", "reed_only": True}]}, "read_only"),
+        ({"simulated": {"imag": "ioc"}}, "image"),
+    ],
+)
+def test_a_mistyped_key_of_a_part_is_known_by_the_keys_of_that_part(wrong, right):
+    assert f"Did you mean '{right}'?" in only_problem(nodes=instance_with(**wrong))
 
 
 def test_a_missing_key_is_named_with_its_place():
@@ -173,7 +190,7 @@ def test_a_site_file_that_is_no_yaml_is_told_by_line():
 def test_a_problem_of_the_whole_file_has_a_place():
     with pytest.raises(ValidationError) as caught:
         Site.model_validate("nothing")
-    assert "(the whole file)" in str(shape_problems(caught.value)[0])
+    assert "(the whole file)" in str(shape_problems(caught.value, Site)[0])
 
 
 def test_the_published_schema_is_that_of_the_model():

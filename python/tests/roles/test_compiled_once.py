@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from types import ModuleType
 
 import pytest
 
@@ -39,9 +40,15 @@ PLAY = r"""
           - "{% macro twice(x) %}{{ x }}{{ x }}{% endmacro %}{{ twice(whom) }}"
           - "{{ missing | default('none') }}"
           - "{{ names | map('upper') | list if names is sequence else 3 }}"
+          # Four letters here, and three in a file of the same text.
+          - "{{ 'a\\nb' | length }}"
+          - "{{ lookup('ansible.builtin.template', playbook_dir ~ '/same.j2') }}"
+          - "{{ whom | kind('y') }}"
           - "{{ lookup('ansible.builtin.template', playbook_dir ~ '/given.j2') }}"
           - "{{ lookup('ansible.builtin.template', playbook_dir ~ '/given.j2', trim_blocks=false) }}"
-      when: names[1] == "two" and "\d" is string
+      when:
+        - names[1] == 'two'
+        - '"\d" is string'
     - name: A module, and what it imports
       ansible.builtin.command: {argv: [echo, ran]}
       changed_when: false
@@ -55,6 +62,19 @@ PLAY = r"""
       ansible.builtin.debug: {msg: "{{ names | }}"}
       ignore_errors: true
 """
+SAME = "{{ 'a\\nb' | length }}"
+# What Jinja hands to a filter is in the code that it makes of a template.
+FILTER = """
+def kind(value, given, *more):
+    return [given, *more]
+
+class FilterModule:
+    def filters(self):
+        return {"kind": kind}
+"""
+CONTEXT_FILTER = FILTER.replace(
+    "def kind(value, given", "import jinja2\n\n@jinja2.pass_context\ndef kind(context, value, given"
+)
 GIVEN = "{% for name in names %}\n{{ name }} \\d\n{% endfor %}\n"
 
 Run = Callable[[], CompletedProcess[str]]
@@ -70,7 +90,10 @@ def kept(tmp_path: Path) -> Path:
     shutil.copy(PLUGIN, plugins)
     (tmp_path / "play.yml").write_text(PLAY)
     (tmp_path / "given.j2").write_text(GIVEN)
-    return tmp_path / "checkout" / ".cache" / "compiled"
+    (tmp_path / "same.j2").write_text(SAME)
+    (tmp_path / "filter_plugins").mkdir()
+    (tmp_path / "filter_plugins" / "kinds.py").write_text(FILTER)
+    return tmp_path / "checkout" / ".cache" / f"compiled-{os.geteuid()}"
 
 
 @pytest.fixture(params=STRATEGIES)
@@ -84,15 +107,23 @@ def run(tmp_path: Path, kept: Path) -> Run:
     return runs(tmp_path, kept, {})
 
 
-def runs(tmp_path: Path, kept: Path, strategy: dict[str, str]) -> Run:
-    plugins = kept.parents[1] / "playbooks" / "callback_plugins"
-    given = {"ANSIBLE_CALLBACK_PLUGINS": str(plugins), "ANSIBLE_CALLBACKS_ENABLED": "compiled_once", **strategy}
-    return lambda: run_playbook(Path("localhost,"), tmp_path / "play.yml", **given)
+def runs(tmp_path: Path, kept: Path, strategy: dict[str, str], hosts: Path = Path("localhost,")) -> Run:
+    given = settings(kept.parents[1] / "playbooks" / "callback_plugins")
+    return lambda: run_playbook(hosts, tmp_path / "play.yml", **given, **strategy)
+
+
+def settings(plugins: Path) -> dict[str, str]:
+    return {"ANSIBLE_CALLBACK_PLUGINS": str(plugins), "ANSIBLE_CALLBACKS_ENABLED": "compiled_once"}
+
+
+def plugin() -> ModuleType:
+    return load_role_file("../playbooks/callback_plugins/compiled_once.py")
 
 
 def told(done: CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert "failed for plugin" not in done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -114,6 +145,7 @@ def test_what_was_compiled_before_answers_as_what_is_compiled_now(
     assert first == second == without
     assert "HELLO WORLD" in first
     assert "two one" in first
+    assert "- 4\n    - 3\n" in first
 
 
 def test_a_second_run_compiles_nothing_that_can_be_compiled(
@@ -129,19 +161,43 @@ def test_a_second_run_compiles_nothing_that_can_be_compiled(
 def test_what_is_kept_is_what_is_used(run: Run, kept: Path) -> None:
     """A run whose kept code says something else says something else: nothing compiled it again."""
     run()
-    module = load_role_file("../playbooks/callback_plugins/compiled_once.py")
     path = only_file(kept)
     changed = b""
-    content = path.read_bytes()
-    while content:
-        key, _, length = module.RECORD.unpack(content[: module.RECORD.size])
-        code = marshal.loads(content[module.RECORD.size : module.RECORD.size + length])  # noqa: S302  (its own)
-        content = content[module.RECORD.size + length :]
+    for key, record in plugin().records_of(path.read_bytes()).items():
+        code, kinds = marshal.loads(record[plugin().RECORD.size :])  # noqa: S302  (its own)
         consts = tuple("lower" if each == "upper" else each for each in code.co_consts)
-        data = marshal.dumps(code.replace(co_consts=consts))
-        changed += module.RECORD.pack(key, module.digest(data), len(data)) + data
+        content = marshal.dumps((code.replace(co_consts=consts), kinds))
+        changed += plugin().RECORD.pack(key, plugin().digest(content), len(content)) + content
     path.write_bytes(changed)
     assert "hello world" in told(run())
+
+
+def test_a_filter_that_is_written_otherwise_gets_code_of_its_own(run: Run, tmp_path: Path) -> None:
+    """Kept code would call it with too little."""
+    first = told(run())
+    (tmp_path / "filter_plugins" / "kinds.py").write_text(CONTEXT_FILTER)
+    assert told(run()) == first
+    assert told(run()) == first
+
+
+def test_what_many_workers_compiled_at_once_is_kept_once(kept: Path, tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {'h[0:5]': {ansible_connection: local}}}\n")
+    (tmp_path / "play.yml").write_text(PLAY.replace("localhost", "all"))
+    run = runs(tmp_path, kept, {}, tmp_path / "hosts.yml")
+    told(run())
+    by_each = only_file(kept).stat().st_size
+    told(run())
+    content = only_file(kept).read_bytes()
+    assert len(content) == sum(map(len, plugin().records_of(content).values()))
+    assert len(content) < by_each / 2
+
+
+def test_a_run_that_can_decrypt_keeps_nothing(run: Run, kept: Path, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    given = ("--vault-password-file", str(tmp_path / "password"))
+    plugins = kept.parents[1] / "playbooks" / "callback_plugins"
+    told(run_playbook(Path("localhost,"), tmp_path / "play.yml", *given, **settings(plugins)))
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize(

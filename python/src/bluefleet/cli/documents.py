@@ -93,7 +93,8 @@ def listen(
         listener = Listener(_listener_settings(), topic=topic or None, from_beginning=from_beginning)
         # For a person: until a document comes there is nothing else to see.
         if sys.stderr.isatty():
-            typer.echo(f"listening to {listener.topic}; Ctrl-C ends it", err=True)
+            which = f" for runs whose uid begins with {run}" if run else ""
+            typer.echo(f"waits for documents of {listener.topic}{which}; Ctrl-C ends it", err=True)
         for heard in itertools.islice(listener.messages(run=run), count or None):
             typer.echo(_as_json(heard) if as_json else _as_line(heard))
     except DocumentError as error:

@@ -49,7 +49,7 @@ def execute(
     try:
         code = run(do(site, settings, placed[0], words, streams, call=Call("exec")), "the command may still run there")
     except EngineError as error:
-        report(f"{error.tried}: {error.reason}", error.node, error.remedy)
+        report(f"{error.tried}: {error.reason}", f"{placed[0][0].name}/{placed[0][1].name}", error.remedy)
         raise typer.Exit(error.exit_code if isinstance(error, ProgramNotStarted) else DEGRADED) from error
     except NotRunning as error:
         report(str(error), f"site {site.site}", f"`bluefleet status {target}` says why")

@@ -47,7 +47,8 @@ def history(
         return
     out = console()
     if not found:
-        out.print("nothing is recorded that was asked for")
+        asked = chosen or who or verb or since
+        out.print("nothing is recorded of what was asked for" if asked else "nothing is recorded yet")
     for entry in found:
         out.print(_headline(entry), style=_COLOURS[entry.result], markup=False)
         for line in entry.detail:
@@ -56,5 +57,5 @@ def history(
 
 def _headline(entry: "HistoryEntry") -> str:
     options = " ".join(f"{name}={value}" for name, value in entry.options.items())
-    words = (f"{entry.began:%Y-%m-%d %H:%M:%S}", entry.who, entry.verb, " ".join(entry.targets), options)
+    words = (f"{entry.began:%Y-%m-%d %H:%M:%S} UTC", entry.who, entry.verb, " ".join(entry.targets), options)
     return "  ".join(word for word in (*words, entry.result) if word)

@@ -1,5 +1,6 @@
 """A command inside an instance, noted in history with who ran it."""
 
+import shlex
 from collections.abc import Sequence
 
 from bluefleet.engine import Engine, Streams
@@ -25,7 +26,7 @@ async def execute(
     """Run it in the instance's container until it ends; returns its exit code. Raises EngineError, NotRunning."""
     node, instance = place
     where = f"{node.name}/{instance.name}"
-    with recorded(settings, call, [where], command=list(command), terminal=streams.tty) as record:
+    with recorded(settings, call, [where], command=shlex.join(command), terminal=streams.tty) as record:
         async with Engine(endpoint(node, settings)) as engine:
             seen = await engine.observe({**selection(site, node), "instance": instance.name})
             there = [one for one in seen.containers if one.name == container_name(instance) and one.running]

@@ -1,9 +1,12 @@
 """One thing that is wrong in a site file, so that a person can mend it without reading Python."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, TypeAlias, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+from bluefleet.model._keys import keys_beside
 
 Location: TypeAlias = tuple[str | int, ...]
 
@@ -32,18 +35,20 @@ def dotted(location: Location) -> str:
     return text or "(the whole file)"
 
 
-def shape_problems(error: ValidationError) -> list[Problem]:
-    """Turn pydantic's errors into problems, one each."""
-    return [_problem(cast("dict[str, Any]", each)) for each in error.errors(include_url=False)]
+def shape_problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """Turn pydantic's errors into problems of what was read as a `model`, one each."""
+    return [_problem(cast("dict[str, Any]", each), model) for each in error.errors(include_url=False)]
 
 
-def _problem(error: dict[str, Any]) -> Problem:
+def _problem(error: dict[str, Any], model: type[BaseModel]) -> Problem:
     location = tuple(part for part in error["loc"] if part != "[key]")
     value = error["input"]
     context = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return Problem(location, value, f"unknown key '{location[-1]}'", "Remove it, or mend its spelling")
+            near = get_close_matches(str(location[-1]), keys_beside(model, location), n=1, cutoff=0.6)
+            remedy = f"Did you mean '{near[0]}'?" if near else "Remove it, or mend its spelling"
+            return Problem(location, value, f"unknown key '{location[-1]}'", remedy)
         case "missing":
             return Problem(location, None, f"'{location[-1]}' is missing", "Add it")
         case "string_pattern_mismatch":
